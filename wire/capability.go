@@ -1,0 +1,7 @@
+package wire
+
+// Capability counts what this build understands. A node works with peers one minor
+// release older or newer; both sides use the smaller number.
+//
+//	1  2026-11-23  first version
+const Capability = 1
