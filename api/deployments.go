@@ -1,0 +1,67 @@
+package api
+
+import "time"
+
+// EngineOptions are a deployment's choices for its engines; a zero value takes the
+// default of the backend.
+type EngineOptions struct {
+	Backend       string `json:"backend,omitempty" enum:"cpu,cuda,ref" doc:"what computes; absent: cuda where there is a GPU, else cpu"`
+	Context       uint32 `json:"context,omitempty" doc:"longest sequence in tokens; absent: the model's own" maximum:"16777216"`
+	MaxRunning    uint32 `json:"max_running,omitempty" doc:"sequences computed at once" maximum:"1024"`
+	StepTokens    uint32 `json:"step_tokens,omitempty" doc:"token budget of one step" maximum:"65536"`
+	KVBytes       uint64 `json:"kv_bytes,omitempty" doc:"bytes of the KV pool"`
+	Threads       uint32 `json:"threads,omitempty" doc:"compute threads" maximum:"1024"`
+	ISA           string `json:"isa,omitempty" doc:"instruction set of the cpu backend" enum:"plain,avx2"`
+	NoPrefixCache bool   `json:"no_prefix_cache,omitempty"`
+	Invariant     bool   `json:"invariant,omitempty" doc:"demand bits that never depend on the batch"`
+	Queue         uint32 `json:"queue,omitempty" doc:"requests held beyond those that run" maximum:"65536"`
+}
+
+// DeploymentSpec is what an operator asks for.
+type DeploymentSpec struct {
+	Model    string        `json:"model" minLength:"1" maxLength:"128"`
+	Version  string        `json:"version,omitempty" doc:"version id; absent: the newest"`
+	Replicas int           `json:"replicas" minimum:"0" maximum:"1024"`
+	Options  EngineOptions `json:"options,omitempty"`
+}
+
+// Deployment is desired state and how far it has come.
+type Deployment struct {
+	Name      string        `json:"name"`
+	Model     string        `json:"model"`
+	Version   string        `json:"version"`
+	Replicas  int           `json:"replicas"`
+	Ready     int           `json:"ready" doc:"instances that can serve"`
+	Options   EngineOptions `json:"options"`
+	Instances []Instance    `json:"instances"`
+	Problem   string        `json:"problem,omitempty" doc:"why replicas are missing"`
+	Created   time.Time     `json:"created"`
+	Updated   time.Time     `json:"updated"`
+}
+
+// Footprint in bytes by class.
+type Footprint struct {
+	Weights     uint64 `json:"weights"`
+	KV          uint64 `json:"kv"`
+	Activations uint64 `json:"activations"`
+	Workspace   uint64 `json:"workspace"`
+	Total       uint64 `json:"total"`
+}
+
+// Instance is one engine process.
+type Instance struct {
+	ID         string    `json:"id"`
+	Deployment string    `json:"deployment"`
+	Version    string    `json:"version"`
+	Node       string    `json:"node"`
+	Device     string    `json:"device"`
+	State      string    `json:"state" enum:"pending,pulling,loading,warming,ready,draining,stopped,failed,unknown"`
+	Message    string    `json:"message,omitempty"`
+	Progress   float64   `json:"progress,omitempty" doc:"share of the present phase, 0 to 1"`
+	Restarts   uint32    `json:"restarts"`
+	Numerics   string    `json:"numerics_id,omitempty"`
+	Running    uint32    `json:"running"`
+	Waiting    uint32    `json:"waiting"`
+	Decode     float64   `json:"decode_tokens_per_second"`
+	Footprint  Footprint `json:"footprint"`
+}
