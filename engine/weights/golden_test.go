@@ -1,0 +1,111 @@
+package weights
+
+import (
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/nanofleet/nanofleet/engine/abi"
+)
+
+// goldenValues reads testdata/types.f32.gz.
+func goldenValues(t *testing.T) []float32 {
+	t.Helper()
+	f, err := os.Open("testdata/types.f32.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]float32, len(raw)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return out
+}
+
+// TestDequantiseIsBitEqual compares every type with what the gguf package decodes.
+func TestDequantiseIsBitEqual(t *testing.T) {
+	want := goldenValues(t)
+	for _, c := range []struct {
+		path  string
+		names []string
+	}{
+		{"testdata/types.gguf", []string{"f32.weight", "f16.weight", "bf16.weight", "q8_0.weight", "q4_0.weight", "q4_1.weight"}},
+		{"testdata/types.safetensors", []string{"f32", "f16", "bf16"}},
+	} {
+		f, err := Open(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, name := range c.names {
+			tensor, err := f.Tensor(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rows, cols := tensor.Matrix(); rows != 4 || cols != 96 {
+				t.Errorf("%s: %d x %d, want 4 x 96", name, rows, cols)
+			}
+			got, err := tensor.Float32()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+					t.Fatalf("%s %s[%d] = %v, want %v", c.path, name, i, got[i], want[i])
+				}
+			}
+			want = want[len(got):]
+		}
+	}
+	if len(want) != 0 {
+		t.Errorf("%d golden values left", len(want))
+	}
+}
+
+// TestHalf compares every binary16 with its definition.
+func TestHalf(t *testing.T) {
+	for h := range 1 << 16 {
+		var src [2]byte
+		binary.LittleEndian.PutUint16(src[:], uint16(h))
+		frac, exp := float64(h&1023), h>>10&31
+		want := math.Ldexp(1+frac/1024, exp-15)
+		switch {
+		case exp == 0:
+			want = math.Ldexp(frac, -24)
+		case exp == 31 && frac == 0:
+			want = math.Inf(1)
+		case exp == 31:
+			want = math.NaN()
+		}
+		if h>>15 == 1 {
+			want = -want
+		}
+		got := float64(half(src[:]))
+		if math.IsNaN(want) != math.IsNaN(got) || !math.IsNaN(want) && math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("half(%#04x) = %v, want %v", h, got, want)
+		}
+	}
+}
+
+func TestDequantiseRefuses(t *testing.T) {
+	if err := Dequantise(abi.Synth, nil, nil); err == nil {
+		t.Error("synth decoded")
+	}
+	for _, c := range []struct{ bytes, weights int }{{34, 31}, {33, 32}, {34, 64}} {
+		if err := Dequantise(abi.Q8_0, make([]byte, c.bytes), make([]float32, c.weights)); err == nil {
+			t.Errorf("%d bytes decoded to %d weights", c.bytes, c.weights)
+		}
+	}
+}

@@ -1,0 +1,18 @@
+//go:build !unix
+
+package weights
+
+import (
+	"io"
+	"os"
+)
+
+// mapFile reads the whole file: hosts without mmap run coordinators and the CLI,
+// which only read headers.
+func mapFile(f *os.File, size int64) ([]byte, error) {
+	data := make([]byte, size)
+	_, err := io.ReadFull(io.NewSectionReader(f, 0, size), data)
+	return data, err
+}
+
+func unmapFile([]byte) error { return nil }
