@@ -1,0 +1,204 @@
+package tokenizer
+
+import (
+	"sort"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// lateMarks are the combining marks that Unicode gained after version 9, the one the
+// reference normalises by: to it they are ordinary characters.
+var lateMarks = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x07fd, Hi: 0x07fd, Stride: 1}, {Lo: 0x0898, Hi: 0x089f, Stride: 1}, {Lo: 0x08ca, Hi: 0x08d3, Stride: 1},
+		{Lo: 0x09fe, Hi: 0x09fe, Stride: 1}, {Lo: 0x0c3c, Hi: 0x0c3c, Stride: 1}, {Lo: 0x0d3b, Hi: 0x0d3c, Stride: 1},
+		{Lo: 0x0eba, Hi: 0x0eba, Stride: 1}, {Lo: 0x1715, Hi: 0x1715, Stride: 1}, {Lo: 0x1abf, Hi: 0x1ace, Stride: 1},
+		{Lo: 0x1df6, Hi: 0x1dfa, Stride: 1}, {Lo: 0xa82c, Hi: 0xa82c, Stride: 1},
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x10d24, Hi: 0x10d27, Stride: 1}, {Lo: 0x10eab, Hi: 0x10eac, Stride: 1}, {Lo: 0x10efd, Hi: 0x10eff, Stride: 1},
+		{Lo: 0x10f46, Hi: 0x10f50, Stride: 1}, {Lo: 0x10f82, Hi: 0x10f85, Stride: 1}, {Lo: 0x11070, Hi: 0x11070, Stride: 1},
+		{Lo: 0x1133b, Hi: 0x1133b, Stride: 1}, {Lo: 0x1145e, Hi: 0x1145e, Stride: 1}, {Lo: 0x11839, Hi: 0x1183a, Stride: 1},
+		{Lo: 0x1193d, Hi: 0x1193e, Stride: 1}, {Lo: 0x11943, Hi: 0x11943, Stride: 1}, {Lo: 0x119e0, Hi: 0x119e0, Stride: 1},
+		{Lo: 0x11a34, Hi: 0x11a34, Stride: 1}, {Lo: 0x11a47, Hi: 0x11a47, Stride: 1}, {Lo: 0x11a99, Hi: 0x11a99, Stride: 1},
+		{Lo: 0x11d42, Hi: 0x11d42, Stride: 1}, {Lo: 0x11d44, Hi: 0x11d45, Stride: 1}, {Lo: 0x11d97, Hi: 0x11d97, Stride: 1},
+		{Lo: 0x11f41, Hi: 0x11f42, Stride: 1}, {Lo: 0x16ff0, Hi: 0x16ff1, Stride: 1}, {Lo: 0x1e08f, Hi: 0x1e08f, Stride: 1},
+		{Lo: 0x1e130, Hi: 0x1e136, Stride: 1}, {Lo: 0x1e2ae, Hi: 0x1e2ae, Stride: 1}, {Lo: 0x1e2ec, Hi: 0x1e2ef, Stride: 1},
+		{Lo: 0x1e4ec, Hi: 0x1e4ef, Stride: 1},
+	},
+}
+
+// lateComposite is the one character since then that a pair composes to.
+const lateComposite = 0x11938
+
+// nfc is Normalization Form C of s, by the Unicode version of the reference. Spans
+// that x/text finds normal stay as they are; the rest is not left to x/text, which
+// knows newer marks and breaks long runs of marks up. Invalid bytes stay.
+func nfc(s string) string {
+	if norm.NFC.IsNormalString(s) {
+		return s
+	}
+	out := make([]byte, 0, len(s)+16)
+	var chars []combining
+	for len(s) > 0 {
+		normal, _ := norm.NFC.SpanString(s, true)
+		out = append(out, s[:normal]...)
+		s = s[normal:]
+		n := segment(s)
+		chars = compose(decompose(chars[:0], s[:n]))
+		for _, c := range chars {
+			out = c.append(out)
+		}
+		s = s[n:]
+	}
+	return string(out)
+}
+
+// combining is a character with its canonical combining class, 0 for a starter. A
+// byte that is no character has r = utf8.RuneError and its value in invalid.
+type combining struct {
+	r       rune
+	class   uint8
+	invalid byte
+}
+
+func (c combining) append(dst []byte) []byte {
+	if c.invalid != 0 {
+		return append(dst, c.invalid)
+	}
+	return utf8.AppendRune(dst, c.r)
+}
+
+// segment is the length of a head of s that normalises by itself: it ends before an
+// ASCII character, with which nothing before it combines.
+func segment(s string) int {
+	for i := range len(s) {
+		if i > 0 && s[i] < utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// decompose appends the full canonical decomposition of s, marks in canonical order.
+func decompose(dst []combining, s string) []combining {
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		full := norm.NFC.PropertiesString(s).Decomposition()
+		if full == nil || r == lateComposite {
+			dst = appendChar(dst, s[:n])
+		}
+		for len(full) > 0 && r != lateComposite {
+			_, m := utf8.DecodeRune(full)
+			dst = appendChar(dst, string(full[:m]))
+			full = full[m:]
+		}
+		s = s[n:]
+	}
+	order(dst)
+	return dst
+}
+
+func appendChar(dst []combining, s string) []combining {
+	r, n := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n == 1 {
+		return append(dst, combining{r: r, invalid: s[0]})
+	}
+	c := combining{r: r}
+	if !unicode.Is(lateMarks, r) {
+		c.class = norm.NFC.PropertiesString(s).CCC()
+	}
+	return append(dst, c)
+}
+
+// order sorts each run of marks by class, equal classes staying in order.
+func order(chars []combining) {
+	for i := 0; i < len(chars); {
+		if chars[i].class == 0 {
+			i++
+			continue
+		}
+		j := i
+		for j < len(chars) && chars[j].class != 0 {
+			j++
+		}
+		marks := chars[i:j]
+		sort.SliceStable(marks, func(a, b int) bool { return marks[a].class < marks[b].class })
+		i = j
+	}
+}
+
+// compose joins, in place, each starter with the marks and starters that combine with
+// it and are not blocked (UAX 15, D115).
+func compose(chars []combining) []combining {
+	out := chars[:0]
+	starter := -1
+	for _, c := range chars {
+		if starter >= 0 && c.invalid == 0 {
+			last := out[len(out)-1]
+			adjacent := len(out)-1 == starter
+			if adjacent || last.class != 0 && last.class < c.class {
+				if made, ok := pair(out[starter].r, c.r); ok {
+					out[starter].r = made
+					continue
+				}
+			}
+		}
+		if c.class == 0 {
+			starter = len(out)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// pair is the character that a and b compose to.
+func pair(a, b rune) (rune, bool) {
+	if made, ok := hangul(a, b); ok {
+		return made, true
+	}
+	made, ok := composites()[[2]rune{a, b}]
+	return made, ok
+}
+
+// hangul composes syllables by arithmetic (The Unicode Standard, 3.12).
+func hangul(a, b rune) (rune, bool) {
+	const (
+		syllables, leads, vowels, trails = 0xAC00, 0x1100, 0x1161, 0x11A7
+		leadCount, vowelCount            = 19, 21
+		trailCount                       = 28
+	)
+	switch {
+	case a >= leads && a < leads+leadCount && b >= vowels && b < vowels+vowelCount:
+		return syllables + ((a-leads)*vowelCount+(b-vowels))*trailCount, true
+	case a >= syllables && a < syllables+leadCount*vowelCount*trailCount && (a-syllables)%trailCount == 0 &&
+		b > trails && b < trails+trailCount:
+		return a + b - trails, true
+	}
+	return 0, false
+}
+
+// composites maps pairs to what they compose to: every character that NFC keeps and
+// that decomposes, by the composite of all but the last of its parts.
+var composites = sync.OnceValue(func() map[[2]rune]rune {
+	made := make(map[[2]rune]rune, 1000)
+	for r := rune(0xC0); r < 0x12000; r++ {
+		if r == lateComposite || r >= 0xAC00 && r < 0xE000 {
+			continue
+		}
+		p := norm.NFC.PropertiesString(string(r))
+		full := p.Decomposition()
+		if full == nil || !norm.NFC.IsNormalString(string(r)) {
+			continue
+		}
+		last, n := utf8.DecodeLastRune(full)
+		first, m := utf8.DecodeRune(norm.NFC.Bytes(full[:len(full)-n]))
+		if m > 0 {
+			made[[2]rune{first, last}] = r
+		}
+	}
+	return made
+})
