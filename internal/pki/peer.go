@@ -79,8 +79,9 @@ func PeerOf(cert *x509.Certificate) (Peer, error) {
 	return p, nil
 }
 
-// KeyHash is the sha256 of a certificate's public key (SubjectPublicKeyInfo): it
-// stays when the certificate is renewed.
-func KeyHash(cert *x509.Certificate) [32]byte {
-	return sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-}
+// KeyHash is the sha256 of a certificate's public key: it stays when the certificate
+// is renewed.
+func KeyHash(cert *x509.Certificate) [32]byte { return HashKey(cert.RawSubjectPublicKeyInfo) }
+
+// HashKey is the sha256 of a public key in its SubjectPublicKeyInfo form (DER).
+func HashKey(spki []byte) [32]byte { return sha256.Sum256(spki) }
