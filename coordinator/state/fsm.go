@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/hashicorp/raft"
@@ -9,32 +10,49 @@ import (
 
 // FSM lets raft drive a Store. What Apply returns is the command's verdict: an error
 // or nil.
+//
+// A command that this build cannot read stops it: from there on every command is
+// refused and no snapshot is taken, so that its state never parts from the others'.
+// Failed tells; the coordinator should end and be upgraded.
 type FSM struct {
-	store *Store
-	fatal func(error)
+	store  *Store
+	err    error // why it stopped; raft calls from one goroutine
+	failed chan error
 }
 
 var _ raft.BatchingFSM = (*FSM)(nil)
 
-// NewFSM wraps a store. fatal is called when the log holds a command that this build
-// cannot read: the coordinator must then stop, since its state would part from the
-// others'.
-func NewFSM(store *Store, fatal func(error)) *FSM { return &FSM{store: store, fatal: fatal} }
+// NewFSM wraps a store.
+func NewFSM(store *Store) *FSM { return &FSM{store: store, failed: make(chan error, 1)} }
+
+// Failed gives the reason once the machine has stopped.
+func (f *FSM) Failed() <-chan error { return f.failed }
 
 // Apply carries out one committed entry.
 func (f *FSM) Apply(entry *raft.Log) any {
 	if entry.Type != raft.LogCommand {
 		return nil
 	}
-	cmd, err := Decode(entry.Data)
-	if err != nil {
-		f.fatal(err)
-		return err
+	cmd, err := f.decode(entry)
+	if err == nil {
+		err = f.store.Apply(entry.Index, cmd)
 	}
-	if err := f.store.Apply(entry.Index, cmd); err != nil {
+	if err != nil {
 		return err
 	}
 	return nil
+}
+
+func (f *FSM) decode(entry *raft.Log) (Command, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	cmd, err := Decode(entry.Data)
+	if err != nil {
+		f.err = fmt.Errorf("log index %d: %w", entry.Index, err)
+		f.failed <- f.err
+	}
+	return cmd, f.err
 }
 
 // ApplyBatch carries out several entries and gives as many verdicts.
@@ -47,7 +65,12 @@ func (f *FSM) ApplyBatch(entries []*raft.Log) []any {
 }
 
 // Snapshot keeps the present state for Persist; it takes no time.
-func (f *FSM) Snapshot() (raft.FSMSnapshot, error) { return fsmSnapshot{f.store.Snapshot()}, nil }
+func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	return fsmSnapshot{f.store.Snapshot()}, nil
+}
 
 // Restore replaces the state; raft calls it before any Apply.
 func (f *FSM) Restore(r io.ReadCloser) error { return errors.Join(f.store.Restore(r), r.Close()) }

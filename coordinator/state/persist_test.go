@@ -165,8 +165,7 @@ func (s *sink) Cancel() error { s.cancelled = true; return nil }
 
 func TestFSM(t *testing.T) {
 	w := newWorld(t)
-	var fatal error
-	fsm := NewFSM(w.store, func(err error) { fatal = err })
+	fsm := NewFSM(w.store)
 	good, err := Encode(&RemoveNode{"n1"})
 	if err != nil {
 		t.Fatal(err)
@@ -179,20 +178,43 @@ func TestFSM(t *testing.T) {
 	if len(verdicts) != 3 || verdicts[0] != nil || verdicts[1] != nil {
 		t.Errorf("verdicts %v, want nil, nil, not found", verdicts)
 	}
-	if err, _ := verdicts[2].(error); !errors.Is(err, ErrNotFound) || fatal != nil {
-		t.Errorf("second removal: %v, fatal %v", err, fatal)
+	if err, _ := verdicts[2].(error); !errors.Is(err, ErrNotFound) {
+		t.Errorf("second removal: %v, want ErrNotFound", err)
 	}
 	if w.store.Snapshot().Index() != 52 {
 		t.Errorf("index %d, want 52", w.store.Snapshot().Index())
 	}
-	if err, _ := fsm.Apply(&raft.Log{Type: raft.LogCommand, Data: []byte("\x01\xff\xff\x00\x00{}")}).(error); !errors.Is(err, ErrUnknownCommand) || fatal == nil {
-		t.Errorf("unknown command: %v, fatal %v; want both", err, fatal)
+}
+
+// What it cannot read stops the machine where it is.
+func TestFSMStopsAtANewerCommand(t *testing.T) {
+	w := newWorld(t)
+	fsm := NewFSM(w.store)
+	before := persisted(t, w.store)
+	known, err := Encode(&RemoveNode{"n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, data := range [][]byte{[]byte("\x01\xff\xff\x00\x00{}"), known} {
+		verdict, _ := fsm.Apply(&raft.Log{Index: uint64(60 + i), Type: raft.LogCommand, Data: data}).(error)
+		if !errors.Is(verdict, ErrUnknownCommand) || !strings.Contains(verdict.Error(), "log index 60") {
+			t.Errorf("entry %d: %v, want ErrUnknownCommand at log index 60", 60+i, verdict)
+		}
+	}
+	if err := <-fsm.Failed(); !errors.Is(err, ErrUnknownCommand) {
+		t.Errorf("Failed gives %v", err)
+	}
+	if _, err := fsm.Snapshot(); !errors.Is(err, ErrUnknownCommand) {
+		t.Errorf("Snapshot: %v, want none", err)
+	}
+	if !bytes.Equal(persisted(t, w.store), before) {
+		t.Error("the state moved on after a command it could not read")
 	}
 }
 
 func TestFSMSnapshot(t *testing.T) {
 	w := newWorld(t)
-	fsm := NewFSM(w.store, func(error) {})
+	fsm := NewFSM(w.store)
 	snap, err := fsm.Snapshot()
 	if err != nil {
 		t.Fatal(err)

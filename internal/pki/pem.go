@@ -16,6 +16,9 @@ const (
 	pemKey  = "PRIVATE KEY"
 )
 
+// EncodeCert writes a certificate as PEM.
+func EncodeCert(cert *x509.Certificate) []byte { return encodeCerts([][]byte{cert.Raw}) }
+
 func encodeCerts(chain [][]byte) []byte {
 	var out []byte
 	for _, der := range chain {

@@ -61,6 +61,9 @@ func TestCAIsKept(t *testing.T) {
 	if ca.Hash() != again.Hash() || !ca.Certificate().Equal(again.Certificate()) {
 		t.Error("a second start made another authority")
 	}
+	if certs, err := ParseCerts(EncodeCert(ca.Certificate())); err != nil || !certs[0].Equal(ca.Certificate()) {
+		t.Errorf("its PEM form does not come back: %v", err)
+	}
 	if _, err := CreateCA(dir, t0); !errors.Is(err, ErrExists) {
 		t.Errorf("CreateCA over an authority: %v, want ErrExists", err)
 	}
