@@ -58,12 +58,16 @@ func goldenStrings(t testing.TB) []string {
 	return all
 }
 
-// vocabulary is the definition of a golden tokenizer. SmolLM2's is committed; the
-// others are read from NANOFLEET_<NAME>_TOKENIZER or .cache/<name>/tokenizer.json.
+// goldenNames are the tokenizers with goldens: three models', and two small ones
+// that were trained to show every border between pieces.
+var goldenNames = []string{"smollm2", "small_llama", "small_qwen", "qwen3", "llama3"}
+
+// vocabulary is the definition of a golden tokenizer. The larger ones are not
+// committed but read from NANOFLEET_<NAME>_TOKENIZER or .cache/<name>/tokenizer.json.
 func vocabulary(t testing.TB, name string) []byte {
 	t.Helper()
-	if name == "smollm2" {
-		return unzip(t, "smollm2.tokenizer.json.gz")
+	if name != "qwen3" && name != "llama3" {
+		return unzip(t, name+".tokenizer.json.gz")
 	}
 	variable := "NANOFLEET_" + strings.ToUpper(name) + "_TOKENIZER"
 	path := os.Getenv(variable)
@@ -112,7 +116,7 @@ func idsCRC(ids []int32) uint32 {
 // TestGolden compares ids and texts with those of Hugging Face's library.
 func TestGolden(t *testing.T) {
 	texts := goldenStrings(t)
-	for _, name := range []string{"smollm2", "qwen3", "llama3"} {
+	for _, name := range goldenNames {
 		t.Run(name, func(t *testing.T) {
 			raw := vocabulary(t, name)
 			var want golden
@@ -128,7 +132,9 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkIDs(t, tok, texts, &want)
-			checkTexts(t, tok, texts, &want)
+			if !rewrites(name) {
+				checkTexts(t, tok, texts, &want)
+			}
 		})
 	}
 }
@@ -179,9 +185,16 @@ func encodable(tok *Tokenizer, text string) bool {
 	return true
 }
 
+// rewrites says whether a tokenizer has added tokens that swallow spaces and, where
+// not ASCII, that the reference cannot decode.
+func rewrites(name string) bool { return name == "small_qwen" }
+
 func TestRoundTrip(t *testing.T) {
 	texts := goldenStrings(t)
-	for _, name := range []string{"smollm2", "qwen3", "llama3"} {
+	for _, name := range goldenNames {
+		if rewrites(name) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			tok, err := FromJSON(vocabulary(t, name))
 			if err != nil {

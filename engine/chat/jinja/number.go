@@ -19,6 +19,12 @@ func NewBigInt(n *big.Int) Value {
 	return BigInt{n: new(big.Int).Set(n)}
 }
 
+// Float is the nearest float64, infinite where there is none.
+func (b BigInt) Float() float64 { return number{kind: 'b', b: b.n}.float() }
+
+// String is the integer in decimal.
+func (b BigInt) String() string { return b.n.String() }
+
 // number is an operand of arithmetic; one of the three is meant by kind.
 type number struct {
 	kind byte // 'i': small, 'b': large, 'f': float

@@ -2,6 +2,7 @@
 
     golden.py strings OUT                      the 10,000 strings, one JSON list, gzip
     golden.py smollm2 MODEL.gguf STRINGS DIR   smollm2.tokenizer.json.gz and smollm2.golden.json.gz
+    golden.py small STRINGS DIR                two tokenizers trained on the strings, and their goldens
     golden.py file NAME TOKENIZER.json STRINGS DIR    NAME.golden.json.gz
 
 A golden file holds, for every string, the CRC-32 of its ids (little-endian int32) with
@@ -16,7 +17,7 @@ import struct
 import sys
 import zlib
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 COUNT = 10_000
 SHOWN = 300
@@ -166,6 +167,47 @@ def smollm2(path):
     return t
 
 
+LLAMA = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+         r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def small(texts, pattern):
+    """A tokenizer whose merges were learnt across all borders, so that each border shows in the ids."""
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    t.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=3000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    return t
+
+
+def small_llama(texts):
+    """Llama 3's expression, its template, and ignore_merges."""
+    t = small(texts, LLAMA)
+    t.model.ignore_merges = True
+    t.add_special_tokens(["<|begin_of_text|>", "<|eot_id|>", "<|im_start|>", "<|im_end|>"])
+    bos = t.token_to_id("<|begin_of_text|>")
+    t.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", bos)])])
+    return t
+
+
+def small_qwen(texts):
+    """Qwen's expression and normaliser, and added tokens with every flag."""
+    t = small(texts, LLAMA.replace("{1,3}", ""))
+    t.normalizer = normalizers.Sequence([normalizers.NFC()])
+    t.add_special_tokens([AddedToken("<|im_start|>", special=True), AddedToken("<|im_end|>", rstrip=True, lstrip=True, special=True)])
+    t.add_tokens([
+        AddedToken("<tool_call>", normalized=False), AddedToken("<think>", normalized=False, rstrip=True),
+        AddedToken("</think>", normalized=True, lstrip=True), AddedToken("I", single_word=True, normalized=False),
+        AddedToken("café", single_word=True, normalized=True), AddedToken("e\u0301", normalized=True),
+        AddedToken("hello", normalized=False), AddedToken("hello <think>", normalized=False)])
+    return t
+
+
 def crc(ids):
     return zlib.crc32(struct.pack("<%di" % len(ids), *ids))
 
@@ -195,6 +237,12 @@ def main(verb, *args):
         t = smollm2(model)
         write(f"{out}/smollm2.tokenizer.json.gz", json.loads(t.to_str()))
         write(f"{out}/smollm2.golden.json.gz", golden(t, read(texts), ""))
+    elif verb == "small":
+        texts, out = read(args[0]), args[1]
+        for name, make in [("small_llama", small_llama), ("small_qwen", small_qwen)]:
+            t = make(texts)
+            write(f"{out}/{name}.tokenizer.json.gz", json.loads(t.to_str()))
+            write(f"{out}/{name}.golden.json.gz", golden(t, texts, ""))
     elif verb == "file":
         name, path, texts, out = args
         with open(path, "rb") as f:
