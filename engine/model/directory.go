@@ -1,0 +1,220 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/nanofleet/nanofleet/engine/chat"
+	"github.com/nanofleet/nanofleet/engine/tokenizer"
+	"github.com/nanofleet/nanofleet/engine/weights"
+)
+
+// Files of a Hugging Face model directory beside config.json.
+const (
+	tokenizerName       = "tokenizer.json"
+	tokenizerConfigName = "tokenizer_config.json"
+	generationName      = "generation_config.json"
+	templateName        = "chat_template.jinja"
+)
+
+// describeDirectory reads a model from a Hugging Face directory.
+func describeDirectory(dir string, file *weights.File) (*Meta, error) {
+	c := &jsonConfig{}
+	if err := readJSON(dir, configName, &c.values); err != nil {
+		return nil, err
+	}
+	arch, err := c.architecture()
+	if err != nil {
+		return nil, err
+	}
+	d, err := fromJSON[arch](c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.bind(filepath.Base(dir), file)
+	if err != nil {
+		return nil, err
+	}
+	m.Arch, m.Name = arch, filepath.Base(filepath.Clean(dir))
+	return m, m.readDirectoryText(dir, c)
+}
+
+// architecture is the one entry of config.json's architectures.
+func (c *jsonConfig) architecture() (string, error) {
+	list, _ := c.values["architectures"].([]any)
+	if len(list) != 1 {
+		return "", &ConfigError{configName, "architectures", c.values["architectures"], "must be a list of one name"}
+	}
+	name, _ := list[0].(string)
+	if fromJSON[name] == nil {
+		return "", &UnsupportedError{File: configName, What: "architecture", Name: name, Have: supported(fromJSON)}
+	}
+	return name, nil
+}
+
+// readDirectoryText reads tokenizer, template and special tokens.
+func (m *Meta) readDirectoryText(dir string, c *jsonConfig) error {
+	text, err := os.ReadFile(filepath.Join(dir, tokenizerName))
+	if err != nil {
+		return err
+	}
+	if m.Tokenizer, err = tokenizer.FromJSON(text); err != nil {
+		return inFile(tokenizerName, err)
+	}
+	var t tokenizerConfig
+	if err := optional(readJSON(dir, tokenizerConfigName, &t)); err != nil {
+		return err
+	}
+	generation := &jsonConfig{}
+	if err := optional(readJSON(dir, generationName, &generation.values)); err != nil {
+		return err
+	}
+	if err := m.readTemplate(dir, &t); err != nil {
+		return err
+	}
+	if err := m.readSpecial(c, generation); err != nil {
+		return err
+	}
+	m.BOSText, m.EOSText = string(t.BOS), string(t.EOS)
+	return m.checkText(configName)
+}
+
+// tokenizerConfig is what we read of tokenizer_config.json.
+type tokenizerConfig struct {
+	Template templateField `json:"chat_template"`
+	BOS      tokenField    `json:"bos_token"`
+	EOS      tokenField    `json:"eos_token"`
+}
+
+// templateField is a template, or a list of named ones whose "default" counts.
+type templateField string
+
+// UnmarshalJSON reads both forms.
+func (f *templateField) UnmarshalJSON(b []byte) error {
+	var named []struct{ Name, Template string }
+	if len(b) == 0 || b[0] != '[' {
+		return json.Unmarshal(b, (*string)(f))
+	}
+	err := json.Unmarshal(b, &named)
+	for _, t := range named {
+		if t.Name == "default" {
+			*f = templateField(t.Template)
+		}
+	}
+	return err
+}
+
+// tokenField is a token's text, or an object with its content.
+type tokenField string
+
+// UnmarshalJSON reads both forms.
+func (f *tokenField) UnmarshalJSON(b []byte) error {
+	var object struct{ Content string }
+	if len(b) == 0 || b[0] != '{' {
+		return json.Unmarshal(b, (*string)(f))
+	}
+	err := json.Unmarshal(b, &object)
+	*f = tokenField(object.Content)
+	return err
+}
+
+// readTemplate prefers chat_template.jinja, as transformers does.
+func (m *Meta) readTemplate(dir string, t *tokenizerConfig) error {
+	source, from := string(t.Template), tokenizerConfigName
+	if text, err := os.ReadFile(filepath.Join(dir, templateName)); err == nil {
+		source, from = string(text), templateName
+	} else if err := optional(err); err != nil {
+		return err
+	}
+	if source == "" {
+		return nil
+	}
+	var err error
+	m.Template, err = chat.Parse(source)
+	return inFile(from, err)
+}
+
+// readSpecial takes BOS and EOS from generation_config.json where it names them,
+// else from config.json.
+func (m *Meta) readSpecial(c, generation *jsonConfig) error {
+	bos, err := firstTokens("bos_token_id", c, generation)
+	if err != nil {
+		return err
+	}
+	m.BOS = m.Tokenizer.BOS()
+	if len(bos) > 0 {
+		m.BOS = bos[0]
+	}
+	m.EOS, err = firstTokens("eos_token_id", c, generation)
+	return err
+}
+
+func firstTokens(key string, c, generation *jsonConfig) ([]int32, error) {
+	chosen, err := generation.tokens(generationName, key)
+	fallback, err2 := c.tokens(configName, key)
+	if chosen == nil {
+		chosen = fallback
+	}
+	return chosen, errors.Join(err, err2)
+}
+
+// tokens reads an id or a list of ids; nil when absent.
+func (c *jsonConfig) tokens(file, key string) ([]int32, error) {
+	value := c.values[key]
+	list, ok := value.([]any)
+	if value == nil {
+		return nil, nil
+	} else if !ok {
+		list = []any{value}
+	}
+	var out []int32
+	for _, v := range list {
+		n, ok := v.(float64)
+		if !ok || n < 0 || n >= maxVocab || n != float64(int32(n)) {
+			return nil, &ConfigError{file, key, value, "must be a token id or a list of them"}
+		}
+		out = append(out, int32(n))
+	}
+	return out, nil
+}
+
+// specialText is the text of a special token, "" for none.
+func (m *Meta) specialText(id int32) string { return string(m.Tokenizer.TokenBytes(id)) }
+
+// checkText demands that every id the tokenizer and the configuration can name has
+// a row in the embedding.
+func (m *Meta) checkText(file string) error {
+	vocab := m.Config.Vocab
+	if n := m.Tokenizer.VocabSize(); uint64(n) > uint64(vocab) {
+		return &ConfigError{file, "vocab_size", vocab, fmt.Sprintf("must be at least the tokenizer's %d", n)}
+	}
+	for _, id := range m.EOS {
+		if uint32(id) >= vocab {
+			return &ConfigError{file, "eos_token_id", id, fmt.Sprintf("must be below vocab_size (%d)", vocab)}
+		}
+	}
+	if m.BOS != tokenizer.None && uint32(m.BOS) >= vocab {
+		return &ConfigError{file, "bos_token_id", m.BOS, fmt.Sprintf("must be below vocab_size (%d)", vocab)}
+	}
+	return nil
+}
+
+// optional makes the absence of a file no error.
+func optional(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// inFile names the file an error comes from.
+func inFile(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

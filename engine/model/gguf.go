@@ -1,0 +1,75 @@
+package model
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nanofleet/nanofleet/engine/chat"
+	"github.com/nanofleet/nanofleet/engine/tokenizer"
+	"github.com/nanofleet/nanofleet/engine/weights"
+)
+
+// describeGGUF reads a model from GGUF metadata.
+func describeGGUF(path string, file *weights.File) (*Meta, error) {
+	name, meta := filepath.Base(path), file.Meta()
+	arch, _ := meta["general.architecture"].(string)
+	read := fromGGUF[arch]
+	if read == nil {
+		return nil, &UnsupportedError{File: name, What: "architecture", Name: arch, Have: supported(fromGGUF)}
+	}
+	has := func(tensor string) bool { _, ok := file.Info(tensor); return ok }
+	d, err := read(&ggufConfig{file: name, prefix: arch + ".", meta: meta, has: has, asked: map[string]bool{}})
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.bind(name, file)
+	if err != nil {
+		return nil, err
+	}
+	m.Arch, m.Name = arch, strings.TrimSuffix(name, ".gguf")
+	if s, ok := meta["general.name"].(string); ok {
+		m.Name = s
+	}
+	return m, m.readGGUFText(name, meta)
+}
+
+// readGGUFText reads tokenizer, template and special tokens.
+func (m *Meta) readGGUFText(file string, meta map[string]any) (err error) {
+	if m.Tokenizer, err = tokenizer.FromGGUF(meta); err != nil {
+		return inFile(file, err)
+	}
+	if source, ok := meta["tokenizer.chat_template"].(string); ok {
+		if m.Template, err = chat.Parse(source); err != nil {
+			return inFile(file+": tokenizer.chat_template", err)
+		}
+	}
+	ids := &ggufConfig{file: file, prefix: "tokenizer.ggml.", meta: meta, asked: map[string]bool{}}
+	m.BOS = ids.token("bos_token_id")
+	for _, key := range []string{"eos_token_id", "eot_token_id", "eom_token_id"} {
+		if id := ids.token(key); id != tokenizer.None && !slices.Contains(m.EOS, id) {
+			m.EOS = append(m.EOS, id)
+		}
+	}
+	if ids.err != nil {
+		return ids.err
+	}
+	m.BOSText = m.specialText(m.BOS)
+	if len(m.EOS) > 0 {
+		m.EOSText = m.specialText(m.EOS[0])
+	}
+	return m.checkText(file)
+}
+
+// token reads a token id; absent is tokenizer.None.
+func (c *ggufConfig) token(key string) int32 {
+	if c.value(key) == nil {
+		return tokenizer.None
+	}
+	id := c.u32(key, 0)
+	if id >= maxVocab {
+		c.fail(key, id, "must be a token id")
+		return tokenizer.None
+	}
+	return int32(id)
+}

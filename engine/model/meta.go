@@ -1,0 +1,38 @@
+package model
+
+import (
+	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/engine/chat"
+	"github.com/nanofleet/nanofleet/engine/tokenizer"
+)
+
+// Meta is a model without its weights. It is immutable once loaded.
+type Meta struct {
+	Arch    string // as registered: "LlamaForCausalLM", "llama"
+	Name    string // what the files call the model
+	Config  Config
+	Plan    abi.Plan
+	Weights []Weight
+	Params  uint64 // weights counted once, biases and norms included
+
+	Tokenizer *tokenizer.Tokenizer
+	Template  *chat.Template // nil when the model has none
+	BOS       int32          // tokenizer.None when there is none
+	EOS       []int32        // any of them ends a text; may be empty
+	BOSText   string         // as the chat template's bos_token
+	EOSText   string
+	Context   uint32 // longest sequence, tokens
+}
+
+// Weight says which tensor of the file is one part of a tensor of the Plan. A
+// vector (norm, bias) is one row.
+type Weight struct {
+	Name       string // in the Plan
+	Part       uint32 // q, k, v or gate, up
+	Source     string // in the file
+	Rows, Cols uint32
+	DType      abi.DType
+}
+
+// Bytes the weight takes in its file.
+func (w Weight) Bytes() uint64 { return uint64(w.Rows) * uint64(w.DType.RowBytes(int(w.Cols))) }
