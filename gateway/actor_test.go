@@ -1,0 +1,262 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nanofleet/nanofleet/engine/model"
+	"github.com/nanofleet/nanofleet/engine/tokenizer"
+	"github.com/nanofleet/nanofleet/testing/tiny"
+	"github.com/nanofleet/nanofleet/wire"
+)
+
+// meta is the tiny model without its weights.
+var meta = sync.OnceValues(func() (*model.Meta, error) { return model.LoadMeta(tiny.GGUF()) })
+
+func tinyMeta(t testing.TB) *model.Meta {
+	t.Helper()
+	m, err := meta()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// stage is a gateway over the tiny model's tokenizer and template, with an actor
+// in the engine's place and twins around it that remember.
+type stage struct {
+	*Gateway
+	actor   *actor
+	limiter *ledger
+	audit   *memoryAudit
+}
+
+func newStage(t testing.TB) *stage {
+	m := tinyMeta(t)
+	s := &stage{actor: newActor(t, m), limiter: &ledger{}, audit: &memoryAudit{}}
+	s.Gateway = New(Deps{
+		Auth: oneKey{}, Catalog: shelf{m}, Router: s.actor, Limit: s.limiter, Audit: s.audit,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	})
+	return s
+}
+
+const testKey = "Bearer nf-test"
+
+// oneKey admits testKey.
+type oneKey struct{}
+
+func (oneKey) Authenticate(_ context.Context, header string) (Identity, error) {
+	if header != testKey {
+		return Identity{}, &Error{Message: "Incorrect API key provided."}
+	}
+	return Identity{KeyID: "key-1", Project: "default"}, nil
+}
+
+// shelf is a catalog of the tiny model: as "tiny", and as "bare" without a template.
+type shelf struct{ meta *model.Meta }
+
+func (c shelf) Resolve(project, name string) (*Model, error) {
+	m := &Model{Name: name, Tokenizer: c.meta.Tokenizer, Template: c.meta.Template, Context: int(c.meta.Context), BOS: c.meta.BOSText, EOS: c.meta.EOSText}
+	switch {
+	case project != "default", name != "tiny" && name != "bare" && name != "broken":
+		return nil, ErrNoModel
+	case name == "broken":
+		return nil, io.ErrUnexpectedEOF
+	case name == "bare":
+		m.Template = nil
+	}
+	return m, nil
+}
+
+func (shelf) List(string) []ModelInfo {
+	return []ModelInfo{{Name: "bare", Created: time.Unix(1, 0)}, {Name: "tiny", Created: time.Unix(2, 0)}}
+}
+
+// ledger grants tokens until it is told to refuse.
+type ledger struct {
+	mu       sync.Mutex
+	refuse   error
+	reserved []int
+	used     []int
+}
+
+func (l *ledger) Reserve(_ context.Context, _ Identity, _ string, tokens int) (func(int), error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return nil, l.refuse
+	}
+	l.reserved = append(l.reserved, tokens)
+	return func(used int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.used = append(l.used, used)
+	}, nil
+}
+
+// memoryAudit keeps records.
+type memoryAudit struct {
+	mu      sync.Mutex
+	records []Record
+}
+
+func (a *memoryAudit) Record(_ context.Context, r Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = append(a.records, r)
+}
+
+func (a *memoryAudit) last() Record {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.records) == 0 {
+		return Record{}
+	}
+	return a.records[len(a.records)-1]
+}
+
+// actor is a Router that knows the tiny model's answers by heart and gives them a
+// token at a time, as an engine does. Its fields stage faults.
+type actor struct {
+	meta    *model.Meta
+	answers map[string]string // by prompt ids
+
+	mu       sync.Mutex
+	requests []*wire.GenerateRequest
+	refuse   error                                     // by Generate
+	event    func(i int, ev *wire.GenerateEvent) error // before each event
+	running  int
+}
+
+func newActor(t testing.TB, m *model.Meta) *actor {
+	a := &actor{meta: m, answers: map[string]string{}}
+	q := tiny.Ask()
+	for _, c := range q.Chats {
+		in, err := conversation(c.Messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, err := (&Model{Tokenizer: m.Tokenizer, Template: m.Template, BOS: m.BOSText, EOS: m.EOSText}).render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.answers[key(ids)] = c.Answer
+	}
+	for _, c := range q.Completions {
+		a.answers[key(m.Tokenizer.Encode(c.Prompt, tokenizer.EncodeOptions{AddBOS: true}))] = c.Answer
+	}
+	return a
+}
+
+func key(ids []int32) string {
+	b := make([]byte, 0, 2*len(ids))
+	for _, id := range ids {
+		b = append(b, byte(id), byte(id>>8))
+	}
+	return string(b)
+}
+
+// Generate plays one sequence.
+func (a *actor) Generate(ctx context.Context, _ string, req *wire.GenerateRequest) (Stream, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.refuse != nil {
+		return nil, a.refuse
+	}
+	a.requests = append(a.requests, req)
+	a.running++
+	answer, ok := a.answers[key(req.GetPrompt())]
+	if !ok {
+		answer = tiny.Unknown
+	}
+	return &scene{ctx: ctx, actor: a, events: a.events(req, answer), event: a.event}, nil
+}
+
+// sequences are the requests so far.
+func (a *actor) sequences() []*wire.GenerateRequest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.requests)
+}
+
+func (a *actor) active() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.running
+}
+
+// events are those of an answer.
+func (a *actor) events(req *wire.GenerateRequest, answer string) []*wire.GenerateEvent {
+	prompt := uint32(len(req.GetPrompt()))
+	list := []*wire.GenerateEvent{{Event: &wire.GenerateEvent_Accepted{Accepted: &wire.Accepted{PromptTokens: prompt, CachedTokens: prompt / 64 * 64, NumericsId: "ref-1"}}}}
+	ids := a.meta.Tokenizer.Encode(answer, tokenizer.EncodeOptions{})
+	reason := wire.FinishReason_FINISH_REASON_STOP
+	if most := int(req.GetMaxTokens()); most > 0 && len(ids) > most {
+		ids, reason = ids[:most], wire.FinishReason_FINISH_REASON_LENGTH
+	}
+	text := a.meta.Tokenizer.NewStream(true)
+	for i, id := range ids {
+		t := &wire.Tokens{Ids: []int32{id}, Text: text.Push(id)}
+		if i == len(ids)-1 {
+			t.Text += text.Flush()
+		}
+		if req.GetSampling().GetLogprobs() {
+			t.Logprobs = []*wire.Logprob{a.logprob(id, int(req.GetSampling().GetTopLogprobs()))}
+		}
+		list = append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Tokens{Tokens: t}})
+	}
+	return append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Finished{Finished: &wire.Finished{
+		Reason: reason, PromptTokens: prompt, CachedTokens: prompt / 64 * 64, GeneratedTokens: uint32(len(ids)),
+	}}})
+}
+
+// logprob is that of a token, and of the ids behind it.
+func (a *actor) logprob(id int32, top int) *wire.Logprob {
+	l := &wire.Logprob{Id: id, Token: a.meta.Tokenizer.TokenBytes(id), Logprob: -0.125}
+	for k := range top {
+		other := id + int32(k)
+		l.Top = append(l.Top, &wire.Logprob{Id: other, Token: a.meta.Tokenizer.TokenBytes(other), Logprob: -0.125 - float32(k)})
+	}
+	return l
+}
+
+// scene is one stream.
+type scene struct {
+	ctx    context.Context
+	actor  *actor
+	events []*wire.GenerateEvent
+	event  func(int, *wire.GenerateEvent) error
+	at     int
+}
+
+func (s *scene) Recv() (*wire.GenerateEvent, error) {
+	if s.at == len(s.events) {
+		return nil, io.EOF
+	}
+	if err := s.ctx.Err(); err != nil {
+		return nil, err
+	}
+	ev := s.events[s.at]
+	if s.event != nil {
+		if err := s.event(s.at, ev); err != nil {
+			return nil, err
+		}
+	}
+	s.at++
+	return ev, nil
+}
+
+func (s *scene) Close() error {
+	s.actor.mu.Lock()
+	defer s.actor.mu.Unlock()
+	s.actor.running--
+	return nil
+}

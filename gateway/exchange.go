@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// exchange is one HTTP request and its answer.
+type exchange struct {
+	g        *Gateway
+	endpoint string
+	w        http.ResponseWriter
+	r        *http.Request
+	random   string // unique
+	id       string // for logs: random, behind the client's own id where it sent one
+	identity Identity
+	started  time.Time
+	record   Record
+	sent     bool // the status line is out
+}
+
+func newExchange(g *Gateway, endpoint string, w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
+	x := &exchange{g: g, endpoint: endpoint, w: w, r: r, started: now, random: strings.ToLower(rand.Text())}
+	x.id = x.random
+	shown := x.id
+	if client := r.Header.Get("X-Request-Id"); validID(client) {
+		x.id, shown = client+"."+x.random, client
+	}
+	w.Header().Set("X-Request-Id", shown)
+	return x
+}
+
+// maxIDBytes bounds a client's request id.
+const maxIDBytes = 128
+
+// validID says whether a client's request id is fit for logs and headers.
+func validID(id string) bool {
+	return id != "" && len(id) <= maxIDBytes && strings.IndexFunc(id, func(c rune) bool {
+		return c <= ' ' || c > '~' || c == '"' || c == '\\'
+	}) < 0
+}
+
+// run checks the key and serves.
+func (x *exchange) run(serve func(*exchange) error) error {
+	identity, err := x.g.Auth.Authenticate(x.r.Context(), x.r.Header.Get("Authorization"))
+	if err != nil {
+		return &Error{Status: http.StatusUnauthorized, Code: "invalid_api_key", Message: err.Error()}
+	}
+	x.identity = identity
+	return serve(x)
+}
+
+// finish answers with the error, if there is one, and closes the books.
+func (x *exchange) finish(err error) {
+	x.record.Status = http.StatusOK
+	if err != nil {
+		x.fail(err)
+	}
+	x.record.RequestID, x.record.Endpoint = x.id, x.endpoint
+	x.record.Identity = x.identity
+	x.record.Duration = time.Since(x.started)
+	x.g.metrics.done(&x.record)
+	x.g.Audit.Record(x.r.Context(), x.record)
+}
+
+// statusClientGone is what the books say of a client that went away.
+const statusClientGone = 499
+
+// fail answers with an error. Behind the status line it becomes the last event
+// of the stream.
+func (x *exchange) fail(err error) {
+	if errors.Is(err, errGone) || x.r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		x.record.Status = statusClientGone
+		return
+	}
+	e := errorOf(err)
+	x.record.Status, x.record.Error = e.Status, err.Error()
+	if e.Status >= 500 {
+		x.g.Log.ErrorContext(x.r.Context(), "request failed", "request_id", x.id, "endpoint", x.endpoint, "model", x.record.Model, "error", err)
+	}
+	if x.sent {
+		newSSE(x).fail(e)
+		return
+	}
+	e.headers(x.w.Header())
+	x.write(e.Status, e.body())
+}
+
+// answer sends a whole JSON body with status 200.
+func (x *exchange) answer(body any) error {
+	x.write(http.StatusOK, body)
+	return nil
+}
+
+func (x *exchange) write(status int, body any) {
+	b, err := marshal(body)
+	if err != nil {
+		x.g.Log.ErrorContext(x.r.Context(), "answer cannot be encoded", "request_id", x.id, "error", err)
+		http.Error(x.w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	x.w.Header().Set("Content-Type", "application/json")
+	x.header(status)
+	_, _ = x.w.Write(b) // a client that has gone is seen by its context
+}
+
+// header sends the status line, with the time the request took so far.
+func (x *exchange) header(status int) {
+	x.w.Header().Set("Openai-Processing-Ms", strconv.FormatInt(time.Since(x.started).Milliseconds(), 10))
+	x.w.WriteHeader(status)
+	x.sent = true
+}
+
+// marshal is JSON as OpenAI sends it: no HTML escapes, a newline at the end.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}

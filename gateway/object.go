@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/nanofleet/nanofleet/engine/chat/jinja"
+)
+
+// object is a JSON object of the request, with its path for error messages. A
+// field that is null counts as absent.
+type object struct {
+	dict *jinja.Dict
+	path string // "" or "messages[0]."
+}
+
+// jsonType names a value's JSON type.
+func jsonType(v jinja.Value) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case jinja.None:
+		return "null"
+	case jinja.Bool:
+		return "a boolean"
+	case jinja.Int, jinja.BigInt:
+		return "an integer"
+	case jinja.Float:
+		return "a number"
+	case jinja.String:
+		return "a string"
+	case *jinja.List:
+		return "an array"
+	}
+	return "an object"
+}
+
+// checkCase refuses keys that differ from a known field in their case only:
+// parsers disagree about those, and what is authorised must be what runs.
+func (o object) checkCase(known map[string]bool) error {
+	for i := range o.dict.Len() {
+		key := o.dict.Key(i).(jinja.String).String()
+		if lower := strings.ToLower(key); lower != key && known[lower] {
+			return bad(o.path+key, "did you mean '%s'? Field names are case-sensitive.", lower)
+		}
+	}
+	return nil
+}
+
+// get is a field's value; nil if it is absent or null.
+func (o object) get(name string) jinja.Value {
+	v, ok := o.dict.Get(name)
+	if !ok {
+		return nil
+	}
+	if _, null := v.(jinja.None); null {
+		return nil
+	}
+	return v
+}
+
+func (o object) wrongType(name, want string) error {
+	e := bad(o.path+name, "expected %s, but got %s instead.", want, jsonType(o.get(name)))
+	e.Code = "invalid_type"
+	return e
+}
+
+// text is a string field; "" if absent.
+func (o object) text(name string) (string, error) {
+	switch v := o.get(name).(type) {
+	case nil:
+		return "", nil
+	case jinja.String:
+		return v.String(), nil
+	}
+	return "", o.wrongType(name, "a string")
+}
+
+// flag is a boolean field; other if absent.
+func (o object) flag(name string, other bool) (bool, error) {
+	switch v := o.get(name).(type) {
+	case nil:
+		return other, nil
+	case jinja.Bool:
+		return bool(v), nil
+	}
+	return false, o.wrongType(name, "a boolean")
+}
+
+// integer is an integer field from low to high; nil if absent.
+func (o object) integer(name string, low, high int64) (*int64, error) {
+	v := o.get(name)
+	if v == nil {
+		return nil, nil
+	}
+	n, ok := integerOf(v)
+	if _, big := v.(jinja.BigInt); big {
+		return nil, bad(o.path+name, "integer out of range. Expected a value from %d to %d.", low, high)
+	}
+	if !ok {
+		return nil, o.wrongType(name, "an integer")
+	}
+	if n < low || n > high {
+		return nil, bad(o.path+name, "integer out of range. Expected a value from %d to %d, but got %d instead.", low, high, n)
+	}
+	return &n, nil
+}
+
+// integerOf reads an integer, written as 3 or as 3.0.
+func integerOf(v jinja.Value) (int64, bool) {
+	switch v := v.(type) {
+	case jinja.Int:
+		return int64(v), true
+	case jinja.Float:
+		f := float64(v)
+		return int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<53
+	}
+	return 0, false
+}
+
+// bounds are those of a number; open ones exclude the bound itself.
+type bounds struct {
+	low, high float64
+	open      bool // low is excluded
+}
+
+// String says the bounds in words.
+func (b bounds) String() string {
+	from := "from"
+	if b.open {
+		from = "above"
+	}
+	return fmt.Sprintf("%s %g to %g", from, b.low, b.high)
+}
+
+// number is a field within bounds; nil if absent.
+func (o object) number(name string, b bounds) (*float32, error) {
+	v := o.get(name)
+	if v == nil {
+		return nil, nil
+	}
+	f, ok := numberOf(v)
+	if !ok {
+		return nil, o.wrongType(name, "a number")
+	}
+	if f < b.low || f > b.high || b.open && f == b.low {
+		return nil, bad(o.path+name, "number out of range. Expected a value %s, but got %s instead.", b, v)
+	}
+	out := float32(f)
+	return &out, nil
+}
+
+func numberOf(v jinja.Value) (float64, bool) {
+	switch v := v.(type) {
+	case jinja.Int:
+		return float64(v), true
+	case jinja.Float:
+		return float64(v), true
+	case jinja.BigInt:
+		return v.Float(), true
+	}
+	return 0, false
+}
+
+// list is an array field; nil if absent.
+func (o object) list(name string) ([]jinja.Value, error) {
+	switch v := o.get(name).(type) {
+	case nil:
+		return nil, nil
+	case *jinja.List:
+		return v.Items(), nil
+	}
+	return nil, o.wrongType(name, "an array")
+}
+
+// object is an object field; nil if absent.
+func (o object) object(name string) (*object, error) {
+	switch v := o.get(name).(type) {
+	case nil:
+		return nil, nil
+	case *jinja.Dict:
+		return &object{dict: v, path: o.path + name + "."}, nil
+	}
+	return nil, o.wrongType(name, "an object")
+}

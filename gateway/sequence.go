@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/nanofleet/nanofleet/wire"
+)
+
+// job is a parsed request: its prompts, to be run with the same options.
+type job struct {
+	*options
+	model   *Model
+	prompts [][]int32
+}
+
+// sequences are the job's wire requests: choices of the first prompt first.
+func (j *job) sequences(x *exchange) []*wire.GenerateRequest {
+	var list []*wire.GenerateRequest
+	for _, prompt := range j.prompts {
+		for choice := range j.choices {
+			list = append(list, j.sequence(x, prompt, choice, len(list)))
+		}
+	}
+	return list
+}
+
+func (j *job) sequence(x *exchange, prompt []int32, choice, index int) *wire.GenerateRequest {
+	id := x.id
+	if index > 0 {
+		id = fmt.Sprintf("%s-%d", x.id, index)
+	}
+	return &wire.GenerateRequest{
+		RequestId:   id,
+		Project:     x.identity.Project,
+		Prompt:      prompt,
+		MaxTokens:   uint32(j.maxTokens),
+		MinTokens:   uint32(j.minTokens),
+		Sampling:    j.sampling,
+		Seed:        j.seed,
+		Choice:      uint32(choice),
+		Stop:        j.stop,
+		StopTokens:  j.stopTokens,
+		IgnoreEos:   j.ignoreEOS,
+		IncludeStop: j.includeStop,
+		KeepSpecial: j.keepSpecial,
+		Priority:    j.priority,
+		CacheSalt:   saltOf(x.identity.Project, j.salt),
+	}
+}
+
+// saltOf separates prefix caches: by project always, and by the request's own
+// salt within it. Project names hold no zero byte.
+func saltOf(project, salt string) []byte { return []byte(project + "\x00" + salt) }
+
+// check refuses what the model cannot run: prompts beyond its context, and ids
+// beyond its vocabulary.
+func (j *job) check(promptField string) error {
+	for _, prompt := range j.prompts {
+		if err := j.checkLength(promptField, len(prompt)); err != nil {
+			return err
+		}
+		if err := j.checkIDs(promptField, prompt); err != nil {
+			return err
+		}
+	}
+	for _, b := range j.sampling.Biases {
+		if err := j.checkIDs("logit_bias", []int32{b.Token}); err != nil {
+			return err
+		}
+	}
+	return j.checkIDs("stop_token_ids", j.stopTokens)
+}
+
+func (j *job) checkLength(field string, prompt int) error {
+	e := &Error{Status: http.StatusBadRequest, Code: "context_length_exceeded", Param: field}
+	limit := j.model.Context
+	switch {
+	case prompt == 0:
+		return bad(field, "the prompt has no tokens.")
+	case prompt >= limit:
+		e.Message = fmt.Sprintf("This model's maximum context length is %d tokens. However, your %s resulted in %d tokens. Please reduce the length of the %s.", limit, field, prompt, field)
+	case prompt+j.maxTokens > limit:
+		e.Message = fmt.Sprintf("This model's maximum context length is %d tokens. However, you requested %d tokens (%d in the %s, %d in the completion). Please reduce one of them.", limit, prompt+j.maxTokens, prompt, field, j.maxTokens)
+	default:
+		return nil
+	}
+	return e
+}
+
+func (j *job) checkIDs(field string, ids []int32) error {
+	for _, id := range ids {
+		if n := j.model.Tokenizer.VocabSize(); int(id) >= n {
+			return bad(field, "token id %d is out of range. The vocabulary has %d tokens.", id, n)
+		}
+	}
+	return nil
+}
+
+// tokens is the most that the job can use.
+func (j *job) tokens() int {
+	total := 0
+	for _, prompt := range j.prompts {
+		most := j.maxTokens
+		if most == 0 {
+			most = j.model.Context - len(prompt)
+		}
+		total += len(prompt) + j.choices*most
+	}
+	return total
+}

@@ -1,0 +1,39 @@
+package gateway
+
+// usage counts tokens as OpenAI's API does: a prompt counts once, however many
+// choices it has.
+type usage struct {
+	Prompt     int            `json:"prompt_tokens"`
+	Completion int            `json:"completion_tokens"`
+	Total      int            `json:"total_tokens"`
+	Details    *promptDetails `json:"prompt_tokens_details"`
+}
+
+type promptDetails struct {
+	Cached int `json:"cached_tokens"`
+}
+
+// usage is what the job's sequences used so far. Cached are the tokens that the
+// first choice of each prompt found in the prefix cache: the others share them.
+func (j *job) usage(counts []count) usage {
+	u := usage{Details: &promptDetails{}}
+	for i, c := range counts {
+		u.Completion += c.generated
+		if i%j.choices == 0 {
+			u.Prompt += len(j.prompts[i/j.choices])
+			u.Details.Cached += c.cached
+		}
+	}
+	u.Total = u.Prompt + u.Completion
+	return u
+}
+
+// spent is what the limiter is told: every choice is a sequence of its own, and
+// what never reached an engine is free.
+func spent(counts []count) int {
+	total := 0
+	for _, c := range counts {
+		total += c.prompt + c.generated
+	}
+	return total
+}
