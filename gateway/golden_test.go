@@ -52,14 +52,17 @@ func (f flushes) Flush() { f.flushed <- struct{}{} }
 // before the one before it has been sent, so that no two are joined.
 func (s *stage) lockstep(method, path, body string) *httptest.ResponseRecorder {
 	w := flushes{httptest.NewRecorder(), make(chan struct{}, 100)}
-	s.actor.event = nil
-	if strings.Contains(body, `"stream":true`) {
-		s.actor.event = func(i int, _ *wire.GenerateEvent) error {
+	if then := s.actor.event; strings.Contains(body, `"stream":true`) {
+		s.actor.event = func(i int, ev *wire.GenerateEvent) error {
 			if i > 0 {
 				<-w.flushed
 			}
-			return nil
+			if then == nil {
+				return nil
+			}
+			return then(i, ev)
 		}
+		defer func() { s.actor.event = then }()
 	}
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", testKey)

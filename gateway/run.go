@@ -19,25 +19,17 @@ func (j *job) run(x *exchange, s shape) error {
 	f := newFlow(x, j.model.Name, j.sequences(x))
 	defer func() {
 		f.stop()
-		x.book(j.usage(f.counts), f.counts)
-		settle(spent(f.counts))
+		spent := j.spent(f.counts)
+		settle(spent)
+		if u := j.usage(f.counts); spent > 0 {
+			x.record.Prompt, x.record.Cached, x.record.Generated = u.Prompt, u.Details.Cached, u.Completion
+		}
 	}()
 	a := &answer{x: x, job: j, flow: f, shape: s, id: s.idPrefix() + x.random, created: x.started.Unix()}
 	if j.stream {
 		return a.stream()
 	}
 	return a.whole()
-}
-
-// book records what the request used.
-func (x *exchange) book(u usage, counts []count) {
-	accepted := false
-	for _, c := range counts {
-		accepted = accepted || c.prompt > 0
-	}
-	if accepted {
-		x.record.Prompt, x.record.Cached, x.record.Generated = u.Prompt, u.Details.Cached, u.Completion
-	}
 }
 
 // answer is what the whole and the streamed form of an answer share.

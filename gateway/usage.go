@@ -28,12 +28,19 @@ func (j *job) usage(counts []count) usage {
 	return u
 }
 
-// spent is what the limiter is told: every choice is a sequence of its own, and
-// what never reached an engine is free.
-func spent(counts []count) int {
+// spent is what the limiter is told: usage, without the prompts that never reached
+// an engine.
+func (j *job) spent(counts []count) int {
 	total := 0
-	for _, c := range counts {
-		total += c.prompt + c.generated
+	for i, prompt := range j.prompts {
+		reached := false
+		for _, c := range counts[i*j.choices : (i+1)*j.choices] {
+			total += c.generated
+			reached = reached || c.prompt > 0
+		}
+		if reached {
+			total += len(prompt)
+		}
 	}
 	return total
 }
