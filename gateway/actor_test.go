@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -197,6 +198,9 @@ func (a *actor) active() int {
 func (a *actor) events(req *wire.GenerateRequest, answer string) []*wire.GenerateEvent {
 	prompt := uint32(len(req.GetPrompt()))
 	list := []*wire.GenerateEvent{{Event: &wire.GenerateEvent_Accepted{Accepted: &wire.Accepted{PromptTokens: prompt, CachedTokens: prompt / 64 * 64, NumericsId: "ref-1"}}}}
+	for _, stop := range req.GetStop() {
+		answer, _, _ = strings.Cut(answer, stop)
+	}
 	ids := a.meta.Tokenizer.Encode(answer, tokenizer.EncodeOptions{})
 	reason := wire.FinishReason_FINISH_REASON_STOP
 	if most := int(req.GetMaxTokens()); most > 0 && len(ids) > most {

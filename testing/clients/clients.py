@@ -1,0 +1,149 @@
+"""Drives an endpoint with the official OpenAI client for Python.
+
+OPENAI_BASE_URL and OPENAI_API_KEY say where; NANOFLEET_MODEL, NANOFLEET_QUESTION
+and NANOFLEET_ANSWER what is served and what it answers at temperature 0. Prints a
+line for each check and ends with the first that fails.
+"""
+
+import os
+
+import openai
+
+MODEL = os.environ["NANOFLEET_MODEL"]
+QUESTION = os.environ["NANOFLEET_QUESTION"]
+ANSWER = os.environ["NANOFLEET_ANSWER"]
+CHAT = {"model": MODEL, "temperature": 0, "messages": [{"role": "user", "content": QUESTION}]}
+
+client = openai.OpenAI(max_retries=0, timeout=120)
+
+
+def equal(got, want):
+    assert got == want, f"got {got!r}, want {want!r}"
+
+
+def refused(kind, status, code, param, call):
+    """Checks that a call fails as a typed error."""
+    try:
+        call()
+    except openai.APIStatusError as err:
+        equal((type(err), err.status_code, err.code, err.param), (kind, status, code, param))
+        assert err.request_id and err.body["message"], err.body
+        return
+    raise AssertionError("the call was not refused")
+
+
+def chat():
+    answer = client.chat.completions.create(**CHAT)
+    choice = answer.choices[0]
+    equal((choice.message.role, choice.message.content, choice.finish_reason), ("assistant", ANSWER, "stop"))
+    equal((answer.object, answer.model), ("chat.completion", MODEL))
+    assert answer.id.startswith("chatcmpl-") and answer.created > 0
+    usage = answer.usage
+    equal(usage.prompt_tokens + usage.completion_tokens, usage.total_tokens)
+    assert usage.prompt_tokens > 0 and usage.completion_tokens > 0 and usage.prompt_tokens_details.cached_tokens >= 0
+
+
+def chat_streamed():
+    text, reasons, ids = "", [], set()
+    for i, chunk in enumerate(client.chat.completions.create(stream=True, **CHAT)):
+        delta = chunk.choices[0].delta
+        if i == 0:
+            equal(delta.role, "assistant")
+        text += delta.content or ""
+        reasons.append(chunk.choices[0].finish_reason)
+        ids.add(chunk.id)
+    equal(text, ANSWER)
+    equal(([r for r in reasons if r], reasons[-1], len(ids)), (["stop"], "stop", 1))
+
+
+def usage_streamed():
+    whole = client.chat.completions.create(**CHAT).usage
+    chunks = list(client.chat.completions.create(stream=True, stream_options={"include_usage": True}, **CHAT))
+    last = chunks.pop()
+    equal((last.choices, [c.usage for c in chunks if c.usage]), ([], []))
+    equal((last.usage.prompt_tokens, last.usage.completion_tokens), (whole.prompt_tokens, whole.completion_tokens))
+
+
+def chat_helper():
+    with client.chat.completions.stream(**CHAT) as stream:
+        stream.until_done()
+        equal(stream.get_final_completion().choices[0].message.content, ANSWER)
+
+
+def several_choices():
+    answer = client.chat.completions.create(n=2, **CHAT)
+    equal([(c.index, c.message.content) for c in answer.choices], [(0, ANSWER), (1, ANSWER)])
+
+
+def length_and_stop():
+    answer = client.chat.completions.create(max_completion_tokens=1, **CHAT)
+    equal((answer.choices[0].finish_reason, answer.usage.completion_tokens), ("length", 1))
+    word = ANSWER.split()[-1]
+    answer = client.chat.completions.create(stop=[word], **CHAT)
+    equal((answer.choices[0].finish_reason, answer.choices[0].message.content), ("stop", ANSWER[: -len(word)]))
+
+
+def logprobs():
+    content = client.chat.completions.create(logprobs=True, top_logprobs=2, **CHAT).choices[0].logprobs.content
+    equal(b"".join(bytes(t.bytes) for t in content)[: len(ANSWER.encode())], ANSWER.encode())
+    assert all(t.logprob <= 0 and len(t.top_logprobs) == 2 for t in content), content
+
+
+def completions():
+    whole = client.completions.create(model=MODEL, prompt=["One", "Two"], max_tokens=4, temperature=0)
+    equal((whole.object, [c.index for c in whole.choices]), ("text_completion", [0, 1]))
+    text = ""
+    for chunk in client.completions.create(model=MODEL, prompt="One", max_tokens=4, temperature=0, stream=True):
+        text += chunk.choices[0].text
+    equal(text, whole.choices[0].text)
+    assert whole.id.startswith("cmpl-") and whole.usage.completion_tokens > 0
+
+
+def models():
+    listed = [m.id for m in client.models.list()]
+    assert MODEL in listed, listed
+    model = client.models.retrieve(MODEL)
+    equal((model.id, model.object), (MODEL, "model"))
+
+
+def bad_request():
+    refused(openai.BadRequestError, 400, "invalid_value", "temperature",
+            lambda: client.chat.completions.create(**(CHAT | {"temperature": -1})))
+
+
+def context_exceeded():
+    refused(openai.BadRequestError, 400, "context_length_exceeded", "messages",
+            lambda: client.chat.completions.create(max_tokens=1 << 24, **CHAT))
+
+
+def wrong_key():
+    other = client.with_options(api_key="nf-wrong")
+    refused(openai.AuthenticationError, 401, "invalid_api_key", None, lambda: other.models.list())
+
+
+def unknown_model():
+    refused(openai.NotFoundError, 404, "model_not_found", "model",
+            lambda: client.chat.completions.create(**(CHAT | {"model": "no-such-model"})))
+    refused(openai.NotFoundError, 404, "model_not_found", "model", lambda: client.models.retrieve("no-such-model"))
+
+
+def not_served():
+    refused(openai.NotFoundError, 404, "unknown_url", None,
+            lambda: client.embeddings.create(model=MODEL, input="x"))
+    refused(openai.BadRequestError, 400, "unsupported_value", "response_format",
+            lambda: client.chat.completions.create(response_format={"type": "json_object"}, **CHAT))
+
+
+def hang_up():
+    with client.chat.completions.create(stream=True, **CHAT) as stream:
+        next(iter(stream))
+    equal(client.chat.completions.create(**CHAT).choices[0].message.content, ANSWER)
+
+
+for check in (chat, chat_streamed, usage_streamed, chat_helper, several_choices, length_and_stop, logprobs, completions,
+              models, bad_request, context_exceeded, wrong_key, unknown_model, not_served, hang_up):
+    try:
+        check()
+    except Exception as err:
+        raise SystemExit(f"python {check.__name__}: FAILED: {type(err).__name__}: {err}")
+    print(f"python {check.__name__}: ok", flush=True)
