@@ -22,7 +22,7 @@ func CheckPaths(paths []string) error {
 	seen := map[string]bool{}
 	for _, p := range paths {
 		if !fs.ValidPath(p) || p == "." || strings.ContainsAny(p, "\\\x00") {
-			return fmt.Errorf("%w: path: %.200q, must be relative, clean and without ..", ErrInvalid, p)
+			return fmt.Errorf("%w: path: %.200q, must be relative and clean, with no .. in it", ErrInvalid, p)
 		}
 		if seen[p] {
 			return fmt.Errorf("%w: path: %q is named twice", ErrInvalid, p)

@@ -1,0 +1,45 @@
+package registry
+
+import (
+	"fmt"
+
+	"github.com/nanofleet/nanofleet/coordinator/state"
+	"github.com/nanofleet/nanofleet/engine/model"
+)
+
+// Versions gives what was recorded of a version.
+type Versions interface {
+	Version(id string) (state.Version, bool)
+}
+
+// Fit gives what one replica of d is on a device: its options resolved to numbers
+// and its exact footprint. An error says why it cannot run there.
+func (r *Registry) Fit(versions Versions, d state.Deployment, dev state.Device) (state.EngineOptions, state.Footprint, error) {
+	v, ok := versions.Version(d.Version)
+	if !ok {
+		return state.EngineOptions{}, state.Footprint{}, fmt.Errorf("version %s of model %q is not recorded", d.Version, d.Model)
+	}
+	meta, err := r.Meta(v)
+	if err != nil {
+		return state.EngineOptions{}, state.Footprint{}, err
+	}
+	opts := d.Options
+	if opts.Backend == "" {
+		opts.Backend = dev.Kind
+	}
+	size, limits, err := model.Size(meta, opts.Backend, model.Options{
+		Context: opts.Context, MaxRunning: opts.MaxRunning, StepTokens: opts.StepTokens, KVBytes: opts.KVBytes,
+		Threads: opts.Threads, ISA: opts.ISA, Invariant: opts.Invariant,
+	}, dev.MemoryBytes)
+	if err != nil {
+		return state.EngineOptions{}, state.Footprint{}, err
+	}
+	bytes, err := model.Footprint(meta, limits, opts.Backend)
+	if err != nil {
+		return state.EngineOptions{}, state.Footprint{}, err
+	}
+	opts.Context, opts.MaxRunning, opts.StepTokens, opts.KVBytes = size.Context, size.MaxRunning, size.StepTokens, size.KVBytes
+	return opts, state.Footprint{
+		Weights: bytes.Weights, KV: bytes.KV, Activations: bytes.Activations, Workspace: bytes.Workspace,
+	}, nil
+}
