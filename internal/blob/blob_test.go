@@ -467,6 +467,15 @@ func TestDamagedIndexIsRebuilt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for size := len(good) - 1; size > 0; size -= 8191 {
+		if err := os.WriteFile(path, good[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := openAt(t, dir)
+		if err := s.Close(); err != nil || len(s.List()) != 20 {
+			t.Fatalf("cut to %d bytes: %d blobs, %v", size, len(s.List()), err)
+		}
+	}
 	if rebuilt == 0 {
 		t.Error("no damage was ever noticed")
 	}

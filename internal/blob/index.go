@@ -106,11 +106,18 @@ func checkIndex(tx *bbolt.Tx) error {
 			return fmt.Errorf("%w: bucket %s is missing", errCorrupt, name)
 		}
 	}
-	for err := range tx.Check() {
-		return err // the channel is not read to its end, and bbolt's goroutine must not wait for it
+	// bbolt checks in a goroutine of its own, where the fault of a read past the end
+	// could not be caught.
+	if st, err := os.Stat(tx.DB().Path()); err != nil || st.Size() < tx.Size() {
+		return errors.Join(err, fmt.Errorf("%w: the file is shorter than its %d bytes of pages", errCorrupt, tx.Size()))
 	}
-	_, err := readIndex(tx)
-	return err
+	_, first := readIndex(tx)
+	for err := range tx.Check() { // to the end, for bbolt's goroutine reads until then
+		if first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // index is everything the index says.
