@@ -138,24 +138,34 @@ type actor struct {
 }
 
 func newActor(t testing.TB, m *model.Meta) *actor {
-	a := &actor{meta: m, answers: map[string]string{}}
+	t.Helper()
+	known, err := answers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &actor{meta: m, answers: known}
+}
+
+// answers are all that the tiny model was taught, by prompt ids.
+var answers = sync.OnceValues(func() (map[string]string, error) {
+	m, err := meta()
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]string{}
 	q := tiny.Ask()
 	for _, c := range q.Chats {
-		in, err := conversation(c.Messages)
+		ids, err := (&Model{Tokenizer: m.Tokenizer, Template: m.Template, BOS: m.BOSText, EOS: m.EOSText}).render(conversation(c.Messages))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		ids, err := (&Model{Tokenizer: m.Tokenizer, Template: m.Template, BOS: m.BOSText, EOS: m.EOSText}).render(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.answers[key(ids)] = c.Answer
+		known[key(ids)] = c.Answer
 	}
 	for _, c := range q.Completions {
-		a.answers[key(m.Tokenizer.Encode(c.Prompt, tokenizer.EncodeOptions{AddBOS: true}))] = c.Answer
+		known[key(m.Tokenizer.Encode(c.Prompt, tokenizer.EncodeOptions{AddBOS: true}))] = c.Answer
 	}
-	return a
-}
+	return known, nil
+})
 
 func key(ids []int32) string {
 	b := make([]byte, 0, 2*len(ids))

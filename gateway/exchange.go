@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +49,17 @@ func validID(id string) bool {
 	}) < 0
 }
 
+// guard turns a panic into an error, which is logged with its place and answered
+// as any internal one: a fault in one request must not end the others.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("gateway: panic: %v\n%s", p, debug.Stack())
+	}
+}
+
 // run checks the key and serves.
-func (x *exchange) run(serve func(*exchange) error) error {
+func (x *exchange) run(serve func(*exchange) error) (err error) {
+	defer guard(&err)
 	identity, err := x.g.Auth.Authenticate(x.r.Context(), x.r.Header.Get("Authorization"))
 	if err != nil {
 		return &Error{Status: http.StatusUnauthorized, Code: "invalid_api_key", Message: err.Error()}

@@ -77,7 +77,8 @@ func newFlow(x *exchange, model string, list []*wire.GenerateRequest) *flow {
 var errCut = errors.New("gateway: a sequence ended without saying why")
 
 // read follows one sequence to its end.
-func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) error {
+func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err error) {
+	defer guard(&err)
 	s, err := f.x.g.Router.Generate(ctx, f.model, req)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 var rewrite = flag.Bool("rewrite", false, "write the answers that came into testdata")
 
 // conversation is that of messages, as a request would give it.
-func conversation(messages []tiny.Message) (*chat.Input, error) {
+func conversation(messages []tiny.Message) *chat.Input {
 	in := &chat.Input{AddGenerationPrompt: true}
 	for _, m := range messages {
 		d := jinja.NewDict()
@@ -28,7 +28,7 @@ func conversation(messages []tiny.Message) (*chat.Input, error) {
 		d.Set("content", jinja.Untrusted(m.Content))
 		in.Messages = append(in.Messages, d)
 	}
-	return in, nil
+	return in
 }
 
 // ask sends one request to the handler.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/nanofleet/nanofleet/testing/tiny"
@@ -331,6 +332,42 @@ func TestRouterRefuses(t *testing.T) {
 	}
 }
 
+// TestPanics stages faults of our own: the request fails, the gateway goes on.
+func TestPanics(t *testing.T) {
+	s := newStage(t)
+	fine := s.Catalog
+	s.Catalog = nil
+	if w := s.ask("POST", "/v1/chat/completions", `{`+hello+`}`); w.Code != 500 || !strings.Contains(s.audit.last().Error, "panic") {
+		t.Errorf("in the handler: %d %s", w.Code, w.Body)
+	}
+	s.Catalog = fine
+	s.actor.event = func(i int, _ *wire.GenerateEvent) error {
+		if i == 2 {
+			panic("staged")
+		}
+		return nil
+	}
+	if w := s.ask("POST", "/v1/chat/completions", `{`+hello+`}`); w.Code != 500 || strings.Contains(w.Body.String(), "staged") {
+		t.Errorf("in a sequence: %d %s", w.Code, w.Body)
+	}
+	s.actor.event = nil
+	if w := s.ask("POST", "/v1/chat/completions", `{`+hello+`}`); w.Code != 200 || s.actor.active() != 0 {
+		t.Errorf("afterwards: %d %s, %d sequences run", w.Code, w.Body, s.actor.active())
+	}
+}
+
+// TestCutBody sends less than it promised.
+func TestCutBody(t *testing.T) {
+	s := newStage(t)
+	r := httptest.NewRequest("POST", "/v1/completions", io.MultiReader(strings.NewReader(`{"model":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Authorization", testKey)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if _, _, _, code := refusal(t, w); w.Code != 400 || code != "invalid_body" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // TestWireErrors shows every error code that an engine may send.
 func TestWireErrors(t *testing.T) {
 	for code, want := range map[wire.ErrorCode]int{
@@ -376,7 +413,7 @@ func TestBooks(t *testing.T) {
 	}
 	s.limiter.refuse = &Error{Status: 429, Type: "insufficient_quota", Code: "insufficient_quota", Message: "The budget is spent."}
 	w := s.ask("POST", "/v1/chat/completions", `{`+hello+`}`)
-	if _, kind, _, _ := refusal(t, w); w.Code != 429 || kind != "insufficient_quota" {
+	if _, kind, _, _ := refusal(t, w); w.Code != 429 || kind != "insufficient_quota" || w.Header().Get("X-Should-Retry") != "false" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
