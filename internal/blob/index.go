@@ -72,7 +72,7 @@ func verifyIndex(path string) error {
 		return nil
 	}
 	return guarded(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true, PreLoadFreelist: true})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
 		if err != nil {
 			return err
 		}
