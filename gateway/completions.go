@@ -5,8 +5,7 @@ import (
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 )
 
-// defaultCompletionTokens is how long a completion gets when the request does not
-// say, as OpenAI documents it.
+// defaultCompletionTokens is the length of a completion by default.
 const defaultCompletionTokens = 16
 
 // completions answers POST /v1/completions.
@@ -42,6 +41,9 @@ func (g *Gateway) completions(x *exchange) error {
 		return bad("n", "%d choices of %d prompts are %d sequences. Expected at most %d.", p.choices, prompts.len(), n, maxSequences)
 	}
 	j := prompts.job(p, m)
+	if p.maxTokens == 0 {
+		p.maxTokens = j.defaultLength()
+	}
 	if err := j.check("prompt"); err != nil {
 		return err
 	}
@@ -52,11 +54,18 @@ func (g *Gateway) completions(x *exchange) error {
 	return j.run(x, shape)
 }
 
+// defaultLength is how long a completion gets when the request does not say: as
+// OpenAI documents it, but no longer than every prompt leaves room for.
+func (j *job) defaultLength() int {
+	n := max(defaultCompletionTokens, j.minTokens)
+	for _, prompt := range j.prompts {
+		n = min(n, j.model.Context-len(prompt))
+	}
+	return max(n, 1)
+}
+
 // parseTextShape reads logprobs, a number here.
 func (o object) parseTextShape(p *options) (*textShape, error) {
-	if p.maxTokens == 0 {
-		p.maxTokens = max(defaultCompletionTokens, p.minTokens)
-	}
 	n, err := o.integer("logprobs", 0, maxTopLogprobs)
 	if err != nil || n == nil {
 		return &textShape{}, err

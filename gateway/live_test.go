@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -415,6 +416,32 @@ func TestBooks(t *testing.T) {
 	w := s.ask("POST", "/v1/chat/completions", `{`+hello+`}`)
 	if _, kind, _, _ := refusal(t, w); w.Code != 429 || kind != "insufficient_quota" || w.Header().Get("X-Should-Retry") != "false" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestContextEdges fills the context to its last token, and one beyond.
+func TestContextEdges(t *testing.T) {
+	for _, c := range []struct{ prompt, length, status, want int }{
+		{tiny.Context - 100, 0, 200, 16},
+		{tiny.Context - 2, 0, 200, 2},
+		{tiny.Context - 2, 2, 200, 2},
+		{tiny.Context - 2, 3, 400, 0},
+		{tiny.Context - 1, 1, 200, 1},
+		{tiny.Context, 0, 400, 0},
+	} {
+		s := newStage(t)
+		fields := map[string]any{"model": "tiny", "prompt": slices.Repeat([]int{40}, c.prompt)}
+		if c.length > 0 {
+			fields["max_tokens"] = c.length
+		}
+		b, _ := json.Marshal(fields)
+		w := s.ask("POST", "/v1/completions", string(b))
+		if w.Code != c.status {
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
+		}
+		if list := s.actor.sequences(); c.status == 200 && (len(list) != 1 || int(list[0].GetMaxTokens()) != c.want) {
+			t.Errorf("%+v: the engine gets %v", c, list)
+		}
 	}
 }
 
