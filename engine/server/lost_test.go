@@ -1,0 +1,74 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nanofleet/nanofleet/engine"
+	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/engine/ref"
+	"github.com/nanofleet/nanofleet/testing/tiny"
+	"github.com/nanofleet/nanofleet/wire"
+)
+
+// losable is a backend whose device can be lost.
+type losable struct {
+	engine.Backend
+	lost *atomic.Bool
+}
+
+func (l losable) Submit(s *abi.Step) error {
+	if l.lost.Load() {
+		return abi.Errorf(abi.DeviceLost, "submit", "pulled out")
+	}
+	return l.Backend.Submit(s)
+}
+
+func TestLostBackendEndsTheProcess(t *testing.T) {
+	var lost atomic.Bool
+	p := startWith(t, 0, func(l abi.Limits) (engine.Backend, error) {
+		b, err := ref.New(l)
+		return losable{b, &lost}, err
+	})
+	agent := p.agent(loadOf(tiny.GGUF(), nil))
+	p.until(agent, isReady)
+	lost.Store(true)
+	p.open(wire.StreamKind_STREAM_KIND_GENERATE, greedy([]int32{1}, 5))
+	events := p.until(agent, isFailed)
+	if f := events[len(events)-1].GetFailed(); strings.Contains(f.GetMessage(), "pulled") {
+		t.Errorf("shows internals: %v", f)
+	}
+	if err := p.ended(); !errors.Is(err, abi.ErrDeviceLost) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestWireErrors(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		code  wire.ErrorCode
+		param string
+	}{
+		{&engine.InvalidError{Field: "top_p", Value: 2, Bound: "at most 1"}, wire.ErrorCode_ERROR_CODE_INVALID, "top_p"},
+		{&engine.ContextError{Prompt: 9, MaxTokens: 1, Context: 8}, wire.ErrorCode_ERROR_CODE_CONTEXT_LENGTH, "prompt"},
+		{&engine.BusyError{RetryAfter: 2 * time.Second}, wire.ErrorCode_ERROR_CODE_BUSY, ""},
+		{&engine.NumericError{}, wire.ErrorCode_ERROR_CODE_NUMERIC, ""},
+		{engine.ErrDraining, wire.ErrorCode_ERROR_CODE_UNAVAILABLE, ""},
+		{engine.ErrStopped, wire.ErrorCode_ERROR_CODE_UNAVAILABLE, ""},
+		{context.DeadlineExceeded, wire.ErrorCode_ERROR_CODE_DEADLINE, ""},
+		{errors.New("secret"), wire.ErrorCode_ERROR_CODE_INTERNAL, ""},
+	} {
+		e := wireError(fmt.Errorf("submit: %w", c.err))
+		if e.GetCode() != c.code || e.GetParam() != c.param || e.GetMessage() == "" || strings.Contains(e.GetMessage(), "secret") {
+			t.Errorf("%v became %v", c.err, e)
+		}
+	}
+	if e := wireError(&engine.BusyError{RetryAfter: 2 * time.Second}); e.GetRetryAfterMs() != 2000 {
+		t.Errorf("busy: %v", e)
+	}
+}
