@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/nanofleet/nanofleet/engine/sample"
+)
+
+// Bounds on a request's stop rules.
+const (
+	maxStops      = 16
+	maxStopBytes  = 256
+	maxStopTokens = 128
+)
+
+// check gives the most tokens the sequence may have, prompt included.
+func (e *Engine) check(r *Request) (most int, err error) {
+	context := int(e.cfg.Limits.MaxPositions)
+	prompt := len(r.Prompt)
+	switch {
+	case prompt == 0:
+		return 0, &InvalidError{"prompt", "no tokens", "at least one token"}
+	case prompt >= context:
+		return 0, &ContextError{Prompt: prompt, Context: context}
+	case r.MaxTokens < 0:
+		return 0, &InvalidError{"max_tokens", r.MaxTokens, "at least 1, or 0 for up to the context's end"}
+	case prompt+r.MaxTokens > context:
+		return 0, &ContextError{Prompt: prompt, MaxTokens: r.MaxTokens, Context: context}
+	case r.Resumed < 0 || r.Resumed >= prompt:
+		return 0, &InvalidError{"resumed", r.Resumed, fmt.Sprintf("from 0 to %d, less than the prompt has tokens", prompt-1)}
+	}
+	most = prompt + r.MaxTokens
+	if r.MaxTokens == 0 {
+		most = context
+	}
+	if r.MinTokens < 0 || prompt+r.MinTokens > most {
+		return 0, &InvalidError{"min_tokens", r.MinTokens, fmt.Sprintf("from 0 to max_tokens (%d)", most-prompt)}
+	}
+	if err := e.checkTokens(r); err != nil {
+		return 0, err
+	}
+	return most, e.checkRules(r)
+}
+
+// checkTokens bounds every token id.
+func (e *Engine) checkTokens(r *Request) error {
+	within := func(field string, id int32) error {
+		if id < 0 || int(id) >= e.cfg.Vocab {
+			return &InvalidError{field, id, fmt.Sprintf("a token id from 0 to %d", e.cfg.Vocab-1)}
+		}
+		return nil
+	}
+	for _, id := range r.Prompt {
+		if err := within("prompt", id); err != nil {
+			return err
+		}
+	}
+	for _, id := range r.StopTokens {
+		if err := within("stop_tokens", id); err != nil {
+			return err
+		}
+	}
+	for _, b := range r.Biases {
+		if err := within("biases", b.Token); err != nil {
+			return err
+		}
+		if !(b.Bias >= -100 && b.Bias <= 100) {
+			return &InvalidError{"biases", b.Bias, "from -100 to 100"}
+		}
+	}
+	return nil
+}
+
+// checkRules bounds sampling parameters and stop rules.
+func (e *Engine) checkRules(r *Request) error {
+	var bad *sample.Error
+	if err := sample.Check(r.Sampling); errors.As(err, &bad) {
+		return &InvalidError{bad.Field, bad.Value, bad.Bound}
+	}
+	if len(r.Stop) > maxStops {
+		return &InvalidError{"stop", len(r.Stop), fmt.Sprintf("at most %d strings", maxStops)}
+	}
+	for _, s := range r.Stop {
+		if len(s) == 0 || len(s) > maxStopBytes {
+			return &InvalidError{"stop", len(s), fmt.Sprintf("a string of 1 to %d bytes", maxStopBytes)}
+		}
+	}
+	if len(r.StopTokens) > maxStopTokens {
+		return &InvalidError{"stop_tokens", len(r.StopTokens), fmt.Sprintf("at most %d ids", maxStopTokens)}
+	}
+	return nil
+}
