@@ -73,7 +73,11 @@ func TestTogetherAsAlone(t *testing.T) {
 		"no prefixes": start(t, limits(), func(c *engine.Config) { c.NoPrefixCache = true }),
 		"few pages":   start(t, tight, nil),
 	} {
-		for round := range 2 { // the second time, prefixes are there
+		rounds := 2 // the second time, prefixes are there
+		if testing.Short() {
+			rounds = 1
+		}
+		for round := range rounds {
 			var seqs []*engine.Sequence
 			for _, req := range mixed(r) {
 				seqs = append(seqs, r.submit(req))
@@ -87,7 +91,7 @@ func TestTogetherAsAlone(t *testing.T) {
 		}
 		if st := r.Stats(); name == "few pages" && st.Preemptions == 0 {
 			t.Error("nothing was preempted on few pages")
-		} else if name == "roomy" && st.CachedTokens == 0 {
+		} else if name == "roomy" && rounds > 1 && st.CachedTokens == 0 {
 			t.Error("no prefix was found")
 		}
 	}

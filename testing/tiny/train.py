@@ -298,7 +298,7 @@ def examine(model, weights, tok, label):
 
 def completions():
     """Bare prompts and what greedy decoding adds."""
-    return [("one, two, three,", " " + lessons.count(4, 100)), ("forty-one, forty-two, forty-three,", " " + lessons.count(44, 100))]
+    return [("one, two, three,", " " + lessons.count(4, 100))]
 
 
 def write_questions():
