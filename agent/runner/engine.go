@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -196,7 +197,12 @@ func (c *control) hear(ev *wire.EngineEvent) (done bool, err error) {
 	return false, nil
 }
 
+// drain has the engine take nothing new. From here on it is of no use to a later
+// agent, so its record goes: should this agent die meanwhile, the engine is retired.
 func (c *control) drain() error {
+	if err := os.Remove(c.files.record(c.id)); err != nil {
+		c.log.Warn("cannot remove an engine's record", "error", err)
+	}
 	return c.send(&wire.EngineCommand{Command: &wire.EngineCommand_Drain{Drain: &wire.Drain{TimeoutMs: c.drainTimeout().Milliseconds()}}})
 }
 
