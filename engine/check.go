@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nanofleet/nanofleet/engine/abi"
 	"github.com/nanofleet/nanofleet/engine/sample"
 )
 
@@ -16,7 +17,7 @@ const (
 
 // check gives the most tokens the sequence may have, prompt included.
 func (e *Engine) check(r *Request) (most int, err error) {
-	context := int(e.cfg.Limits.MaxPositions)
+	context := e.context()
 	prompt := len(r.Prompt)
 	switch {
 	case prompt == 0:
@@ -41,6 +42,13 @@ func (e *Engine) check(r *Request) (most int, err error) {
 		return 0, err
 	}
 	return most, e.checkRules(r)
+}
+
+// context is the longest sequence that positions and pages allow: one that fits the
+// pool alone can always go on, since the others give way.
+func (e *Engine) context() int {
+	l := e.cfg.Limits
+	return int(min(uint64(l.MaxPositions), uint64(l.Pages)*abi.PageLen))
 }
 
 // checkTokens bounds every token id.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -115,11 +116,18 @@ func (e *Engine) Drain(ctx context.Context) (finished, cancelled int, err error)
 		e.draining, e.cancelAll = true, true
 		e.rouse()
 		e.mu.Unlock()
-		e.settled(context.Background())
+		patience, cancel := context.WithTimeout(context.Background(), drainPatience)
+		defer cancel()
+		if !e.settled(patience) {
+			err = fmt.Errorf("engine: drain: a step still runs %v after everything was cancelled", drainPatience)
+		}
 	}
 	after := e.Stats()
-	return int(after.Finished - before.Finished), int(after.Cancelled - before.Cancelled + after.Failed - before.Failed), nil
+	return int(after.Finished - before.Finished), int(after.Cancelled - before.Cancelled + after.Failed - before.Failed), err
 }
+
+// drainPatience is how long a drain waits for cancelled sequences to leave.
+const drainPatience = 10 * time.Second
 
 // settled waits until no sequence is open; false when ctx ends first.
 func (e *Engine) settled(ctx context.Context) bool {

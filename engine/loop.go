@@ -108,21 +108,39 @@ func (e *Engine) launch() (bool, error) {
 		return false, nil
 	}
 	f := e.spare[len(e.spare)-1]
-	e.sched.Plan(&f.batch)
-	if f.batch.Empty() {
-		return false, nil
-	}
-	e.spare = e.spare[:len(e.spare)-1]
-	f.began = e.cfg.Now()
-	for _, p := range f.batch.Opens {
-		if err := e.openSlot(e.owners[p], f.began); err != nil {
+	for open := false; !open || f.batch.Empty(); {
+		e.sched.Plan(&f.batch)
+		if f.batch.Empty() {
+			return false, nil
+		}
+		f.began = e.cfg.Now()
+		if err := e.openSlots(f); err != nil {
 			return false, err
 		}
+		open = true
 	}
+	e.spare = e.spare[:len(e.spare)-1]
 	e.seq++
 	f.batch.Step.Seq = e.seq
 	e.flight = append(e.flight, f)
 	return true, e.cfg.Backend.Submit(&f.batch.Step)
+}
+
+// openSlots opens the slots of a planned step. What the backend refuses of one
+// sequence ends that one; its row leaves the step.
+func (e *Engine) openSlots(f *flight) error {
+	for _, p := range f.batch.Opens {
+		s := e.owners[p]
+		err := e.openSlot(s, f.began)
+		switch {
+		case errors.Is(err, abi.ErrInvalid), errors.Is(err, abi.ErrUnsupported), errors.Is(err, abi.ErrNoMem):
+			e.sched.Refuse(&f.batch, p)
+			e.fail(s, err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // openSlot opens the slot that the scheduler gave a sequence.

@@ -19,7 +19,12 @@ type text struct {
 }
 
 func newText(t *tokenizer.Tokenizer, r *Request) *text {
-	return &text{req: r, stream: t.NewStream(!r.KeepSpecial), stops: sample.NewStops(r.Stop, r.IncludeStop)}
+	x := &text{req: r, stream: t.NewStream(!r.KeepSpecial), stops: sample.NewStops(r.Stop, r.IncludeStop)}
+	// What was certain after the resumed tokens has been sent; what was held back goes on.
+	for _, id := range r.Prompt[len(r.Prompt)-r.Resumed:] {
+		x.stops.Push(x.stream.Push(id))
+	}
+	return x
 }
 
 // verdict on a token.

@@ -348,3 +348,28 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestRefuse takes an opened sequence out of a planned step: the rest is as if it had
+// never been there.
+func TestRefuse(t *testing.T) {
+	w := newWorld(t, limits(), true)
+	b := &Batch{}
+	var seqs []*Sequence
+	for i := range 3 {
+		seqs = append(seqs, add(w.s, &Sequence{Tokens: prompt(100*i, 10), Most: 20}))
+	}
+	w.s.Plan(b)
+	w.s.Refuse(b, seqs[1])
+	if want := slices.Concat(prompt(0, 10), prompt(200, 10)); !slices.Equal(b.Step.Tokens, want) || len(b.Step.Pages) != 2 {
+		t.Errorf("the step has tokens %v and pages %v", b.Step.Tokens, b.Step.Pages)
+	}
+	if len(b.Rows) != 2 || len(b.Step.Rows) != 2 || b.Rows[0].Sequence != seqs[0] || b.Rows[1].Sequence != seqs[2] {
+		t.Errorf("the step has rows %+v", b.Rows)
+	}
+	for _, err := range w.s.Check() {
+		t.Error(err)
+	}
+	if seqs[1].Running() || w.s.Running() != 2 || w.s.Pool().Used() != 2 {
+		t.Errorf("%d run on %d pages", w.s.Running(), w.s.Pool().Used())
+	}
+}
