@@ -24,9 +24,6 @@ const (
 // errLeft says that the agent ends and the engine goes on without it.
 var errLeft = errors.New("runner: left to the next agent")
 
-// errSilent says that an engine does not answer.
-var errSilent = fmt.Errorf("the engine did not answer for %v", silentMax)
-
 // conduct sees one engine from its start, or its adoption, to its end. When it
 // returns, no process is left, unless with errLeft.
 func (i *instance) conduct(left *leftover, pause time.Duration) error {
@@ -216,8 +213,8 @@ func (c *control) stop() error {
 
 // ping asks whether the engine lives, and keeps its log in bounds.
 func (c *control) ping() error {
-	if time.Since(c.heard) > silentMax {
-		return errSilent
+	if silent := time.Since(c.heard); silent > c.silentMax {
+		return fmt.Errorf("the engine did not answer for %v", silent.Round(time.Second))
 	}
 	if err := c.files.boundLog(c.id); err != nil {
 		c.log.Warn("cannot bound the engine's log", "error", err)

@@ -51,6 +51,8 @@ type Runner struct {
 	running context.Context // until the agent ends
 	end     context.CancelFunc
 
+	silentMax time.Duration // silentMax, but in tests
+
 	mu        sync.Mutex
 	desired   map[string]*wire.InstanceSpec
 	digests   map[string]string
@@ -70,7 +72,7 @@ func Open(cfg Config) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		cfg: cfg, files: f, log: cfg.Log, drain: cfg.DrainTimeout,
+		cfg: cfg, files: f, log: cfg.Log, drain: cfg.DrainTimeout, silentMax: silentMax,
 		instances: map[string]*instance{}, changed: make(chan struct{}),
 	}
 	if r.leftovers, err = f.leftovers(); err != nil {
