@@ -53,7 +53,8 @@ func NewServer(cfg Config) *Server {
 // Table is what the agents reported.
 func (s *Server) Table() *Table { return s.table }
 
-// Serve accepts connections until ctx ends or the listener fails.
+// Serve accepts connections until ctx ends or the listener fails. It is for ports that
+// speak with agents alone; others hand connections to ServeConn.
 func (s *Server) Serve(ctx context.Context, l *transport.Listener) error {
 	for {
 		conn, err := l.Accept(ctx)
@@ -63,12 +64,12 @@ func (s *Server) Serve(ctx context.Context, l *transport.Listener) error {
 			}
 			return err
 		}
-		go s.connection(ctx, conn)
+		go s.ServeConn(ctx, conn)
 	}
 }
 
-// connection serves the streams a node opens.
-func (s *Server) connection(ctx context.Context, conn *transport.Conn) {
+// ServeConn serves the streams a node opens, until the connection or ctx ends.
+func (s *Server) ServeConn(ctx context.Context, conn *transport.Conn) {
 	for {
 		st, head, err := conn.AcceptStream(ctx)
 		if err != nil {

@@ -1,0 +1,111 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nanofleet/nanofleet/internal/pki"
+)
+
+// serveHTTP serves h on l until ctx ends, then lets open requests finish for grace.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, grace time.Duration) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		return s.Close()
+	}
+	return nil
+}
+
+// listenAPI listens for apps and operators: plain HTTP on loopback, TLS elsewhere or
+// when a certificate is given.
+func listenAPI(cfg Config, ca *pki.CA, now func() time.Time) (net.Listener, error) {
+	l, err := net.Listen("tcp", cfg.API)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := apiTLS(cfg, ca, now)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	if conf == nil {
+		return l, nil
+	}
+	conf.NextProtos = []string{"http/1.1"}
+	return tls.NewListener(l, conf), nil
+}
+
+func apiTLS(cfg Config, ca *pki.CA, now func() time.Time) (*tls.Config, error) {
+	if cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+		if err != nil {
+			return nil, err
+		}
+		return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, nil
+	}
+	host, _, err := net.SplitHostPort(cfg.API)
+	if err != nil || loopback(host) {
+		return nil, err
+	}
+	return ca.ServerTLS(apiHosts(host), now), nil
+}
+
+// apiHosts are the names a certificate for the address must hold; an unspecified
+// address is reached by every address of the host.
+func apiHosts(host string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return append(hosts, host)
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return hosts
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			hosts = append(hosts, n.IP.String())
+		}
+	}
+	return hosts
+}
+
+// health mounts the anonymous probes: they say nothing but their status.
+func (c *Coordinator) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !c.ready() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte("not ready\n"))
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	})
+}
+
+// metricsHandler serves the registry's metrics.
+func (c *Coordinator) metricsHandler() http.Handler {
+	return promhttp.HandlerFor(c.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}

@@ -1,0 +1,71 @@
+package coordinator
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/nanofleet/nanofleet/coordinator/admin"
+	"github.com/nanofleet/nanofleet/coordinator/agents"
+	"github.com/nanofleet/nanofleet/wire"
+)
+
+// liveView shows the management API what agents reported and what placement found.
+type liveView struct {
+	replica *replica
+	table   *agents.Table
+
+	mu       sync.Mutex
+	problems map[[2]string]string // by project and deployment
+}
+
+// Instance gives an agent's last word about an instance.
+func (l *liveView) Instance(id string) (admin.InstanceView, bool) {
+	inst, ok := l.replica.Snapshot().Instance(id)
+	if !ok {
+		return admin.InstanceView{}, false
+	}
+	st, live := l.table.Instance(inst.Node, id)
+	if st == nil {
+		return admin.InstanceView{State: "pending"}, true
+	}
+	v := admin.InstanceView{
+		State:      stateName(st.GetState()),
+		Message:    st.GetMessage(),
+		Restarts:   st.GetRestarts(),
+		Numerics:   st.GetReady().GetNumericsId(),
+		Running:    st.GetStats().GetRunning(),
+		Waiting:    st.GetStats().GetWaiting(),
+		DecodeRate: st.GetStats().GetDecodeRate(),
+	}
+	if !live {
+		v.State, v.Message = "unknown", "its agent is silent"
+	}
+	if total := st.GetProgressTotal(); total > 0 {
+		v.Progress = float64(st.GetProgressDone()) / float64(total)
+	}
+	return v, true
+}
+
+// stateName is the lower-case word of an instance's state.
+func stateName(s wire.InstanceState) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "INSTANCE_STATE_"))
+}
+
+// Node gives what is known of a node beyond its registration.
+func (l *liveView) Node(id string) (admin.NodeView, bool) {
+	connected, seen, known := l.table.Node(id)
+	return admin.NodeView{Connected: connected, LastSeen: seen.UTC()}, known
+}
+
+// Problem says why a deployment's replicas are missing.
+func (l *liveView) Problem(project, deployment string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.problems[[2]string{project, deployment}]
+}
+
+func (l *liveView) setProblems(p map[[2]string]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.problems = p
+}
