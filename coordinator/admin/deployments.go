@@ -23,7 +23,7 @@ func (s *server) listDeployments(ctx context.Context, _ *struct{}) (*out[[]api.D
 	return reply(s.deploymentViews(s.Replica.Snapshot(), caller(ctx).Project)), nil
 }
 
-func (s *server) getDeployment(ctx context.Context, req *modelName) (*out[api.Deployment], error) {
+func (s *server) getDeployment(ctx context.Context, req *Named) (*out[api.Deployment], error) {
 	snap := s.Replica.Snapshot()
 	d, ok := snap.Deployment(caller(ctx).Project, req.Name)
 	if !ok {
@@ -33,7 +33,7 @@ func (s *server) getDeployment(ctx context.Context, req *modelName) (*out[api.De
 }
 
 func (s *server) putDeployment(ctx context.Context, req *struct {
-	modelName
+	Named
 	Body api.DeploymentSpec
 }) (*out[api.Deployment], error) {
 	if err := checkName("name", req.Name); err != nil {
@@ -80,7 +80,7 @@ func pickVersion(snap *state.Snapshot, project string, spec api.DeploymentSpec) 
 	return "", huma.Error404NotFound(fmt.Sprintf("model %q has no version %q", spec.Model, spec.Version))
 }
 
-func (s *server) removeDeployment(ctx context.Context, req *modelName) (*struct{}, error) {
+func (s *server) removeDeployment(ctx context.Context, req *Named) (*struct{}, error) {
 	cmd := &state.RemoveDeployment{Project: caller(ctx).Project, Name: req.Name}
 	if err := s.Replica.Apply(ctx, cmd); err != nil {
 		return nil, problem(err)

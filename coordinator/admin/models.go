@@ -27,7 +27,9 @@ func (s *server) models(a huma.API) {
 // bigBody admits chunks and the manifests of large models.
 func bigBody(op *huma.Operation) { op.MaxBodyBytes = chunkMax }
 
-type modelName struct {
+// Named is a request whose path names a model or deployment. It is exported because
+// the API framework fills exported fields alone, embedded ones too.
+type Named struct {
 	Name string `path:"name" maxLength:"128"`
 }
 
@@ -48,7 +50,7 @@ func (s *server) listModels(ctx context.Context, _ *struct{}) (*out[[]api.Model]
 }
 
 func (s *server) beginUpload(ctx context.Context, req *struct {
-	modelName
+	Named
 	Body api.Upload
 }) (*out[api.UploadState], error) {
 	if err := checkName("name", req.Name); err != nil {
@@ -73,7 +75,7 @@ func (s *server) putChunk(ctx context.Context, req *struct {
 }
 
 func (s *server) commitVersion(ctx context.Context, req *struct {
-	modelName
+	Named
 	Body api.Upload
 }) (*out[api.Version], error) {
 	if err := checkName("name", req.Name); err != nil {
@@ -93,7 +95,7 @@ func (s *server) commitVersion(ctx context.Context, req *struct {
 	return reply(versionView(v)), nil
 }
 
-func (s *server) removeModel(ctx context.Context, req *modelName) (*struct{}, error) {
+func (s *server) removeModel(ctx context.Context, req *Named) (*struct{}, error) {
 	project := caller(ctx).Project
 	removed := s.Replica.Snapshot().Versions(project, req.Name)
 	if err := s.Replica.Apply(ctx, &state.RemoveModel{Project: project, Name: req.Name}); err != nil {
