@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,6 +38,7 @@ type Coordinator struct {
 	fleet    *transport.Listener
 	hub      *consensus.Hub
 	replica  *replica
+	fsm      *state.FSM
 	registry *registry.Registry
 	agents   *agents.Server
 	live     *liveView
@@ -109,6 +111,7 @@ func (c *Coordinator) openParts() (err error) {
 // openReplica opens the control group: one voter, until others join.
 func (c *Coordinator) openReplica() error {
 	store := state.New()
+	c.fsm = state.NewFSM(store)
 	id := c.identity.Peer().NodeID
 	group, err := consensus.Open(consensus.Config{
 		Dir:       filepath.Join(c.cfg.Dir, "raft"),
@@ -117,7 +120,7 @@ func (c *Coordinator) openReplica() error {
 		Bootstrap: c.cfg.Bootstrap,
 		Layer:     c.hub.Layer("control"),
 		Log:       c.log,
-	}, state.NewFSM(store))
+	}, c.fsm)
 	if err != nil {
 		return err
 	}
@@ -162,9 +165,20 @@ func (c *Coordinator) run(ctx context.Context) error {
 	g.Go(func() error { return serveHTTP(ctx, api, c.handler(), c.log, shutdownGrace) })
 	g.Go(func() error { return serveHTTP(ctx, metrics, c.metricsHandler(), c.log, time.Second) })
 	g.Go(func() error { return c.lead(ctx) })
+	g.Go(func() error { return c.readable(ctx) })
 	g.Go(func() error { return c.renew(ctx) })
 	c.log.Info("coordinator up", "api", c.cfg.API, "fleet", c.fleet.Addr().String(), "node", c.replica.id)
 	return g.Wait()
+}
+
+// readable ends the coordinator when it cannot read a command that the others can.
+func (c *Coordinator) readable(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-c.fsm.Failed():
+		return fmt.Errorf("coordinator: cannot follow the log, this binary must be upgraded: %w", err)
+	}
 }
 
 // handler is the API port: probes, OpenAI surface, management API.

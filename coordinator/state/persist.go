@@ -15,7 +15,7 @@ import (
 
 // A persisted state is a head (magic, format, index), then the rows table by table in
 // the order of their ids, then an end mark with their count, then the sha256 of all
-// before it. docs/formats/commands.md draws it.
+// before it. docs/formats/raft.md draws it.
 const (
 	snapshotMagic  = "nfstate\n"
 	snapshotFormat = 1
