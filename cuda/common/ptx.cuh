@@ -1,0 +1,32 @@
+// Single PTX instructions that CUDA C++ has no name for.
+#pragma once
+
+#include <stdint.h>
+
+namespace nf {
+
+// Sixteen bytes, the widest load and store of one thread.
+struct alignas(16) vec16 {
+  uint32_t word[4];
+};
+
+// Loads data that is read once: it does not displace what L1 holds. Not the
+// read-only path (ld.global.nc), which may see stale data when an earlier kernel of
+// the same chain is still writing.
+__device__ __forceinline__ vec16 load_once(const void *p) {
+  vec16 v;
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
+               : "l"(p)
+               : "memory");
+  return v;
+}
+
+// Loads data that many blocks read, such as a norm's weight.
+__device__ __forceinline__ vec16 load_shared_by_blocks(const void *p) {
+  return *static_cast<const vec16 *>(p);
+}
+
+__device__ __forceinline__ void store(void *p, const vec16 &v) { *static_cast<vec16 *>(p) = v; }
+
+}  // namespace nf
