@@ -186,12 +186,14 @@ func (c *Coordinator) handler() http.Handler {
 	mux := http.NewServeMux()
 	keys := auth.New(c.replica.Snapshot)
 	view := &routeView{replica: c.replica, table: c.agents.Table(), registry: c.registry}
+	rt := router.New(router.DefaultConfig(), view, view, time.Now)
+	c.metrics.MustRegister(resumedCounter(rt))
 	c.health(mux)
 	mux.Handle("GET /metrics", requireKey(keys, c.metricsHandler()))
 	mux.Handle("/v1/", gateway.New(gateway.Deps{
 		Auth:    gatewayAuth{keys},
 		Catalog: &catalog{replica: c.replica, registry: c.registry},
-		Router:  gatewayRouter{router.New(router.DefaultConfig(), view, view, time.Now)},
+		Router:  gatewayRouter{rt},
 		Audit:   gateway.SlogAuditor{Log: c.log},
 		Limit:   gateway.Unlimited{},
 		Log:     c.log,

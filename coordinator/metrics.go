@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/nanofleet/nanofleet/coordinator/router"
 	"github.com/nanofleet/nanofleet/wire"
 )
 
@@ -14,6 +15,14 @@ func (c *Coordinator) registerMetrics() {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&fleetCollector{c},
 	)
+}
+
+// resumedCounter tells how often clients saw a pause in place of an error.
+func resumedCounter(r *router.Router) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "nanofleet_requests_resumed_total",
+		Help: "Requests that another engine carried on after theirs had broken.",
+	}, func() float64 { return float64(r.Resumed()) })
 }
 
 // fleetCollector turns the last reports into metrics when it is scraped.

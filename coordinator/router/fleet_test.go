@@ -256,7 +256,11 @@ func TestResumedRequest(t *testing.T) {
 	inTime(t, func(t *testing.T) {
 		f := newFleet("a", "b")
 		f.engines["na"].script = []fault{{tokens: 3}}
-		generate(t.Context(), f.router(), ask(1, 2, 3))
+		r := f.router()
+		generate(t.Context(), r, ask(1, 2, 3))
+		if r.Resumed() != 1 {
+			t.Errorf("%d requests were resumed, want 1", r.Resumed())
+		}
 		want := ask(1, 2, 3, 1003, 1004, 1005)
 		want.Instance, want.Seed, want.Resumed = "ib", proto.Uint64(1000), 3
 		want.MaxTokens, want.MinTokens, want.NumericsId = 2, 0, "num-na"

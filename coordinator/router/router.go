@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nanofleet/nanofleet/wire"
@@ -16,6 +17,8 @@ type Router struct {
 	now      func() time.Time
 	lines    *lines
 	prefixes *prefixes
+
+	resumed atomic.Uint64
 
 	mu      sync.Mutex
 	opening map[string]int // requests chosen for an instance whose stream is not open yet
@@ -38,6 +41,10 @@ func (r *Router) Generate(ctx context.Context, model string, req *wire.GenerateR
 	}
 	return s, nil
 }
+
+// Resumed counts the requests that were carried on by another engine after tokens had
+// been sent.
+func (r *Router) Resumed() uint64 { return r.resumed.Load() }
 
 // wanted is a request as it waits.
 type wanted struct {

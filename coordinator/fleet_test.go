@@ -1,0 +1,197 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nanofleet/nanofleet/agent"
+	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/engine"
+	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/engine/ref"
+	"github.com/nanofleet/nanofleet/engine/server"
+	"github.com/nanofleet/nanofleet/testing/tiny"
+)
+
+// TestMain is the engine's program too: the agent of the test starts this binary.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "engine" {
+		if err := engineMain(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func engineMain(args []string) error {
+	orphan, err := time.ParseDuration(args[3])
+	if err != nil || args[0] != "--socket" || args[2] != "--orphan-timeout" {
+		return fmt.Errorf("arguments %q", args)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	return server.Run(ctx, server.Config{
+		Socket: args[1], OrphanTimeout: orphan, Log: slog.New(slog.DiscardHandler),
+		Backends: map[string]func(abi.Limits) (engine.Backend, error){
+			"ref": func(l abi.Limits) (engine.Backend, error) { return ref.New(l) },
+		},
+	})
+}
+
+// join runs an agent beside the coordinator until the test ends.
+func (r *running) join() {
+	t := r.t
+	t.Helper()
+	tok, err := r.admin().CreateToken(bounded(t), api.TokenSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "token")
+	if err := os.WriteFile(path, []byte(tok.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- agent.Run(ctx, agent.Config{
+			DataDir: filepath.Join(dir, "agent"), Coordinators: []string{r.cfg.Fleet}, TokenFile: path, OrphanTimeout: time.Minute,
+			StopEngines: true, Engine: []string{self, "engine"}, Version: "test", Log: slog.New(slog.DiscardHandler),
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error("the agent ended: ", err)
+		}
+	})
+}
+
+// deploy serves the tiny model as "chat" and waits until it is ready.
+func (r *running) deploy() {
+	t := r.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := r.admin().AddModel(ctx, "tiny", tiny.GGUF(), nil); err != nil {
+		t.Fatal(err)
+	}
+	spec := api.DeploymentSpec{Model: "tiny", Replicas: 1, Options: api.EngineOptions{Backend: "ref", Threads: 1, MaxRunning: 2}}
+	d, err := r.admin().Deploy(ctx, "chat", spec)
+	for err == nil && d.Ready == 0 {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not ready: %+v", d)
+		case <-time.After(20 * time.Millisecond):
+		}
+		d, err = r.admin().Deployment(ctx, "chat")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chat asks the tiny model at temperature 0 and gives its whole answer.
+func (r *running) chat(question string, each func(text string)) (text string, usage *api.Usage) {
+	t := r.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	zero := 0.0
+	err := r.admin().ChatStream(ctx, api.ChatRequest{
+		Model: "chat", Temperature: &zero, Messages: []api.ChatMessage{{Role: "user", Content: question}},
+	}, func(d api.ChatDelta) error {
+		text += d.Content
+		if d.Usage != nil {
+			usage = d.Usage
+		}
+		each(text)
+		return nil
+	})
+	if err != nil {
+		t.Errorf("%q after %q: %v", question, text, err)
+	}
+	return text, usage
+}
+
+// killEngine ends the one engine that this process's agent started, by SIGKILL.
+func killEngine(t *testing.T) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(b), ") ") // state, parent, …
+		fields := strings.Fields(rest)
+		if len(fields) < 2 || fields[0] == "Z" || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatal("no engine runs")
+}
+
+// From a join token to an answer; and when the engine is killed, before a request or
+// in the middle of one, the client gets the same answer a little later.
+func TestAnswersThoughItsEngineIsKilled(t *testing.T) {
+	cfg := config(t)
+	cfg.Fleet = freePort(t)
+	r := start(t, cfg)
+	r.join()
+	r.deploy()
+	want, ok := tiny.Answer(tiny.CountPrompt)
+	if !ok {
+		t.Fatal("the tiny model does not count")
+	}
+	whole, usage := r.chat(tiny.CountPrompt, func(string) {})
+	if whole != want {
+		t.Errorf("answer %q, want %q", whole, want)
+	}
+	killEngine(t)
+	if got, _ := r.chat(tiny.CountPrompt, func(string) {}); got != want {
+		t.Errorf("after a kill: %q, want %q", got, want)
+	}
+	killed := false
+	got, resumed := r.chat(tiny.CountPrompt, func(text string) {
+		if !killed && len(text) > len(want)/3 {
+			killed = true
+			killEngine(t)
+		}
+	})
+	if got != want || !killed {
+		t.Errorf("killed within (%v): %q, want %q", killed, got, want)
+	}
+	if _, body := r.fetch("http://"+cfg.Metrics+"/metrics", ""); !strings.Contains(body, "nanofleet_requests_resumed_total 1") {
+		t.Error("the metrics do not say that one request was resumed")
+	}
+	if usage == nil || resumed == nil || resumed.TotalTokens != usage.TotalTokens {
+		t.Errorf("usage %+v, resumed %+v", usage, resumed)
+	}
+}
