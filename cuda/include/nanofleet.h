@@ -163,6 +163,8 @@ typedef struct nf_probe_info {
   uint64_t memory_total, memory_free; /* bytes, first device */
 } nf_probe_info;
 
+/* The five sizes must be positive: create refuses a zero as NF_INVALID before it
+ * touches a device, so that asking with zeros tells whether create is honoured. */
 typedef struct nf_limits {
   uint32_t size;
   uint32_t max_slots;          /* sequences open at once; slots are 0..max_slots-1 */
