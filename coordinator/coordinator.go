@@ -255,6 +255,18 @@ func (c *Coordinator) whileLeading(ctx context.Context, p *placer) {
 // ready tells whether requests can be answered: state is applied and a key exists.
 func (c *Coordinator) ready() bool { return c.founded.Load() && c.replica.Leader() != "" }
 
+// serves tells whether some model answers, where any is meant to.
+func (c *Coordinator) serves() bool {
+	snap, table, wanted := c.replica.Snapshot(), c.agents.Table(), false
+	for _, i := range snap.Instances() {
+		wanted = true
+		if st, live := table.Instance(i.Node, i.ID); live && serving(st) {
+			return true
+		}
+	}
+	return !wanted
+}
+
 // renew keeps this node's certificate fresh.
 func (c *Coordinator) renew(ctx context.Context) error {
 	for {

@@ -45,7 +45,7 @@ func (s *server) generate(conn net.Conn, header *wire.StreamHeader) {
 		err = s.answer(ctx, conn, in, id)
 	}
 	conn.Close()
-	s.log.DebugContext(ctx, "request ended", "error", err, "duration", time.Since(began))
+	s.log.InfoContext(ctx, "request ended", "error", err, "duration", time.Since(began))
 }
 
 // awaitEnd returns once the peer has closed or shut its half.
