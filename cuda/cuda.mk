@@ -68,23 +68,23 @@ $(CUDA_BUILD)/.archs: FORCE
 FORCE:
 
 $(CUDA_LIB): $(call cuda_objects,$(CUDA_PRODUCT)) cuda/exec/exports.map $(CUDA_BUILD)/.archs
-	$(CXX) -shared -o $@ $(filter %.o,$^) $(CUDA_LINK) -Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,--version-script=cuda/exec/exports.map
+	@echo "link $@"; $(CXX) -shared -o $@ $(filter %.o,$^) $(CUDA_LINK) -Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,--version-script=cuda/exec/exports.map
 	@mkdir -p bin && ln -sf ../$@ bin/ # where bin/nanofleet finds it
 
 $(CUDA_BUILD)/nf_test: $(call cuda_objects,$(CUDA_KERNELS) $(CUDA_REFERENCES) $(CUDA_HARNESS) $(CUDA_TESTS)) $(CUDA_BUILD)/.archs
-	$(CXX) -o $@ $(filter %.o,$^) $(CUDA_LINK)
+	@echo "link $@"; $(CXX) -o $@ $(filter %.o,$^) $(CUDA_LINK)
 
 $(CUDA_BUILD)/nf_bench: $(call cuda_objects,$(CUDA_KERNELS) $(CUDA_HARNESS) $(CUDA_BENCHES)) $(CUDA_BUILD)/.archs
-	$(CXX) -o $@ $(filter %.o,$^) $(CUDA_LINK)
+	@echo "link $@"; $(CXX) -o $@ $(filter %.o,$^) $(CUDA_LINK)
 
 # ptxas' account of each kernel is kept beside the object for ptxas-report.
 $(CUDA_OBJ)/%.cu.o: cuda/%.cu $(CUDA_HEADERS) cuda/cuda.mk $(VENV)/.cuda
 	@mkdir -p $(@D)
-	$(NVCC) $(CUDA_NVCCFLAGS) -c -o $@ $< 2>$@.ptxas || { cat $@.ptxas >&2; rm -f $@; exit 1; }
+	@echo "nvcc $<"; $(NVCC) $(CUDA_NVCCFLAGS) -c -o $@ $< 2>$@.ptxas || { cat $@.ptxas >&2; rm -f $@; exit 1; }
 
 $(CUDA_OBJ)/%.cpp.o: cuda/%.cpp $(CUDA_HEADERS) $(CUDA_OBJ)/build_id.h cuda/cuda.mk $(VENV)/.cuda
 	@mkdir -p $(@D)
-	$(CXX) $(CUDA_CXXFLAGS) $(CUDA_WARN) -DNF_ARCHS='"$(CUDA_ARCHS)"' -c -o $@ $<
+	@echo "$(CXX) $<"; $(CXX) $(CUDA_CXXFLAGS) $(CUDA_WARN) -DNF_ARCHS='"$(CUDA_ARCHS)"' -c -o $@ $<
 
 # The build's id in a numerics id: what decides its bits, and nothing else.
 $(CUDA_OBJ)/build_id.h: $(CUDA_PRODUCT) $(CUDA_HEADERS) cuda/requirements.txt cuda/cuda.mk
