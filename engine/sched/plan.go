@@ -11,6 +11,9 @@ import (
 func (s *Scheduler) Plan(b *Batch) {
 	b.reset()
 	budget := int(s.limits.MaxTokens)
+	// One token of the budget is kept for each sequence that decodes: a long prompt
+	// ahead of it slows it down but never stalls it.
+	kept := s.decoding()
 	for i := 0; i < len(s.running); i++ {
 		seq := s.running[i]
 		if budget == 0 || len(b.Rows) == int(s.limits.MaxRows) {
@@ -19,7 +22,13 @@ func (s *Scheduler) Plan(b *Batch) {
 		if seq.length() >= seq.Most {
 			continue // its last token is on the way
 		}
-		n := min(seq.pending(), budget)
+		if seq.decodes() {
+			kept--
+		}
+		n := min(seq.pending(), budget-kept)
+		if n == 0 {
+			continue
+		}
 		if !s.provide(b, seq, n) {
 			break // it was preempted itself: nobody after it runs
 		}
@@ -31,6 +40,16 @@ func (s *Scheduler) Plan(b *Batch) {
 	b.Step.Closes = append(b.Step.Closes, s.closes...)
 	s.free = append(s.free, s.closes...)
 	s.closes = s.closes[:0]
+}
+
+// decoding counts the sequences that want one token of this step.
+func (s *Scheduler) decoding() (n int) {
+	for _, seq := range s.running {
+		if seq.decodes() {
+			n++
+		}
+	}
+	return min(n, int(s.limits.MaxRows), int(s.limits.MaxTokens))
 }
 
 // provide gives seq the pages for n more positions, taking them from the sequences

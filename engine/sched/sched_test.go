@@ -209,6 +209,23 @@ func TestLongPromptSharesSteps(t *testing.T) {
 	}
 }
 
+// TestPromptsDoNotStallDecodes puts a long prompt of a higher priority before two
+// sequences that decode: both get a token in every step.
+func TestPromptsDoNotStallDecodes(t *testing.T) {
+	w := newWorld(t, limits(), true)
+	for i := range 2 {
+		add(w.s, &Sequence{Priority: 1, Tokens: prompt(100*i, 3), Most: 60})
+	}
+	w.complete(w.plan())
+	long := add(w.s, &Sequence{Tokens: prompt(1000, 300), Most: 301})
+	w.complete(w.plan()) // it is admitted behind the rows of those that run
+	b := w.plan()
+	if len(b.Rows) != 3 || b.Rows[0].Sequence != long || b.Step.Rows[0].Tokens != 94 || !b.Rows[1].Sample || !b.Rows[2].Sample {
+		t.Errorf("rows %+v, want 94 tokens of the prompt and one of each other", b.Step.Rows)
+	}
+	w.complete(b)
+}
+
 // TestOrder runs what has priority, then what came first.
 func TestOrder(t *testing.T) {
 	l := limits()

@@ -45,6 +45,9 @@ func (s *Sequence) length() int { return len(s.Tokens) + s.unknown }
 // pending is how many tokens the backend has still to compute.
 func (s *Sequence) pending() int { return s.length() - s.submitted }
 
+// decodes tells whether one token brings it up to date and another may follow.
+func (s *Sequence) decodes() bool { return s.pending() == 1 && s.length() < s.Most }
+
 // hash gives the hash of the prefix that ends with full page n.
 func (s *Sequence) hash(n int) kv.Hash {
 	for len(s.chain) <= n {
