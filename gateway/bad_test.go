@@ -74,6 +74,8 @@ func TestBadRequests(t *testing.T) {
 		{fields: `"temperature":-1`, param: "temperature", says: "-1 0 2"},
 		{fields: `"temperature":"1"`, code: "invalid_type", param: "temperature", says: "a number a string"},
 		{fields: `"temperature":2.5`, param: "temperature", says: "2.5"},
+		{fields: `"temperature":9`, param: "temperature", says: "got 9 instead"},
+		{fields: `"temperature":123456789012345678901234567890`, param: "temperature", says: "got 1.2345678901234568e+29 instead"},
 		{fields: `"top_p":1.5`, param: "top_p", says: "1.5 1"},
 		{fields: `"top_p":0`, param: "top_p", says: "above 0"},
 		{fields: `"min_p":-0.1`, param: "min_p"},

@@ -145,7 +145,7 @@ func (o object) number(name string, b bounds) (*float32, error) {
 		return nil, o.wrongType(name, "a number")
 	}
 	if f < b.low || f > b.high || b.open && f == b.low {
-		return nil, bad(o.path+name, "number out of range. Expected a value %s, but got %s instead.", b, v)
+		return nil, bad(o.path+name, "number out of range. Expected a value %s, but got %g instead.", b, f)
 	}
 	out := float32(f)
 	return &out, nil
