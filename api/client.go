@@ -208,9 +208,9 @@ type errorBody struct {
 	Detail string `json:"detail"`
 	Title  string `json:"title"`
 	Errors []struct {
-		Message  string `json:"message"`
-		Location string `json:"location"`
-		Value    any    `json:"value"`
+		Message  string          `json:"message"`
+		Location string          `json:"location"`
+		Value    json.RawMessage `json:"value"`
 	} `json:"errors"`
 	Error *struct {
 		Message string  `json:"message"`
@@ -242,11 +242,20 @@ func readError(resp *http.Response) error {
 	}
 	for _, x := range body.Errors {
 		e.Message += fmt.Sprintf("; %s: %s", x.Location, x.Message)
-		if x.Value != nil {
-			e.Message += fmt.Sprintf(" (got %v)", x.Value)
+		if len(x.Value) > 0 {
+			e.Message += " (got " + clip(string(x.Value)) + ")"
 		}
 	}
 	return e
+}
+
+// clip keeps a value that an error repeats short enough to read.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
 // WaitReady polls until the coordinator can serve or ctx ends.

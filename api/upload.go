@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,45 +49,64 @@ type source struct {
 }
 
 // modelFiles lists what belongs to the model at path. In a directory these are the
-// weights and the JSON, text and template files beside them.
+// weights and the JSON, text and template files beside them; what lies further down
+// (other formats, other precisions) is not the model's.
 func modelFiles(path string) (files []source, total uint64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	if !info.IsDir() {
-		return []source{{path, filepath.Base(path), uint64(info.Size())}}, uint64(info.Size()), nil
+		f, err := sourceOf(filepath.Dir(path), filepath.Base(path))
+		return []source{f}, f.size, err
 	}
-	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return skipHidden(path, p, d, err)
-		}
-		if !belongs(d.Name()) {
-			return nil
-		}
-		info, err := os.Stat(p) // follows the links of a Hugging Face cache
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(path, p)
-		if err != nil {
-			return err
-		}
-		files = append(files, source{p, filepath.ToSlash(rel), uint64(info.Size())})
-		total += uint64(info.Size())
-		return nil
-	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s: no model files (want config.json, tokenizer.json and *.safetensors, or a .gguf file)", path)
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, 0, err
 	}
-	return files, total, err
+	for _, e := range entries {
+		if e.IsDir() || !belongs(e.Name()) {
+			continue
+		}
+		f, err := sourceOf(path, e.Name())
+		if err != nil {
+			return nil, 0, err
+		}
+		files = append(files, f)
+		total += f.size
+	}
+	return files, total, checkSources(path, files)
 }
 
-func skipHidden(root, p string, d fs.DirEntry, err error) error {
-	if err == nil && p != root && strings.HasPrefix(d.Name(), ".") {
-		return fs.SkipDir
+// sourceOf describes one file; the links of a Hugging Face cache are followed. What
+// is no regular file may have no end.
+func sourceOf(dir, name string) (source, error) {
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return source{}, err
 	}
-	return err
+	if !info.Mode().IsRegular() {
+		return source{}, fmt.Errorf("%s: not a regular file", path)
+	}
+	return source{path, name, uint64(info.Size())}, nil
+}
+
+// checkSources refuses a directory that cannot be one model, before it is hashed.
+func checkSources(dir string, files []source) error {
+	ggufs := 0
+	for _, f := range files {
+		if filepath.Ext(f.rel) == ".gguf" {
+			ggufs++
+		}
+	}
+	if ggufs > 1 {
+		return fmt.Errorf("%s: holds %d .gguf files, a model has one; name the file instead of the directory", dir, ggufs)
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%s: no model files (want config.json, tokenizer.json and *.safetensors, or a .gguf file)", dir)
+	}
+	return nil
 }
 
 func belongs(name string) bool {

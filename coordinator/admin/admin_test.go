@@ -182,6 +182,17 @@ func TestModelAndDeployment(t *testing.T) {
 	}
 	_, err = c.AddModel(ctx, "-tiny", tiny.GGUF(), nil)
 	refused(t, err, 422, "-tiny")
+	sum := strings.Repeat("0", 64)
+	for _, name := range []string{"team/model", "a b", "ä"} {
+		// The state machine would refuse these too, but only once the bytes are here.
+		file := api.File{Path: "a.gguf", Size: 1, Digest: "sha256:" + sum, ChunkSize: api.ChunkSize, Chunks: []string{sum}}
+		_, err = c.BeginUpload(ctx, name, api.Upload{Files: []api.File{file}})
+		refused(t, err, 422, fmt.Sprintf("%q, must be 1 to 128", name))
+		cmd := &state.AddModelVersion{Version: state.Version{ID: "v-1", Project: "default", Model: name, Files: stateFiles([]api.File{file})}}
+		if err := f.replica.Apply(ctx, cmd); err == nil || !strings.Contains(err.Error(), "want 1 to 128") {
+			t.Errorf("the state machine on %q: %v", name, err)
+		}
+	}
 	d, err := c.Deploy(ctx, "chat", api.DeploymentSpec{Model: "tiny", Replicas: 2, Options: api.EngineOptions{Context: 512}})
 	if err != nil || d.Version != v.ID || d.Replicas != 2 || d.Options.Context != 512 || !strings.Contains(d.Problem, "chat") {
 		t.Errorf("deployment %+v, %v", d, err)

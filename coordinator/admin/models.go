@@ -116,13 +116,14 @@ func allVersions(snap *state.Snapshot) []state.Version {
 	return list
 }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,127}$`)
+var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._:-]{0,127}$`)
 
-// checkName keeps names printable in URLs, shells and tables.
+// checkName keeps names printable in URLs, shells and tables. The state machine has
+// the same rule; here it is asked before a model's bytes are sent.
 func checkName(field, name string) error {
 	if !nameForm.MatchString(name) {
 		return huma.Error422UnprocessableEntity(fmt.Sprintf(
-			"%s: %q, must be 1 to 128 of letters, digits and . _ : / - and begin with a letter or digit", field, name))
+			"%s: %q, must be 1 to 128 of letters, digits and . _ : - and begin with a letter or digit", field, name))
 	}
 	return nil
 }

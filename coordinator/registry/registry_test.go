@@ -277,6 +277,10 @@ func TestManifestIsChecked(t *testing.T) {
 	twice.files = append(twice.files, twice.files[0])
 	_, err = r.Begin(t.Context(), "default", "tiny", twice.files)
 	refused(t, err, http.StatusUnprocessableEntity, "named twice")
+	two := gguf(t)
+	two.add("other.gguf", []byte("which one is the model?"))
+	_, err = r.Begin(t.Context(), "default", "tiny", two.files)
+	refused(t, err, http.StatusUnprocessableEntity, `2 are .gguf files ("tiny.gguf", "other.gguf")`)
 }
 
 // Files that are no model are refused in words and leave nothing behind, while what
