@@ -31,12 +31,13 @@ typedef struct nfc_matrix {
   int used;
 } nfc_matrix;
 
-/* Activations of a product: as floats, and as int8 per 32-block. */
+/* Activations of a product: as floats, and per 32-block as n = 128 coarse + fine, 15
+ * bits and a sign: one int8 alone costs this accuracy (cosine 0.998 on SmolLM2). */
 typedef struct nfc_x {
   const float *f;            /* rows x k */
-  int8_t *q;
+  int8_t *q;                 /* 32 coarse, 32 fine, for each block */
   float *d;                  /* scale of each block */
-  int32_t *s;                /* sum of each block's q */
+  int32_t *s;                /* sum of each block's n */
   uint32_t k;
 } nfc_x;
 

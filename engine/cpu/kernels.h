@@ -20,17 +20,21 @@ static void quantise(const nfc_x *x, uint32_t from, uint32_t to) {
       most = top[i] > most ? top[i] : most;
       any |= nan[i];
     }
-    float inverse = most > 1e-30f ? 127 / most : 0;
+    float inverse = most > 1e-30f ? 16256 / most : 0;
     for (int i = 0; i < 4; i++) {
       i8x n = __builtin_convertvector((v[i] * all(inverse) + magic) - magic, i8x);
       sum += n;
-      for (int j = 0; j < 8; j++) x->q[32 * b + 8 * i + j] = (int8_t)n[j];
+      i8x coarse = (n + 64) >> 7, fine = n - coarse * 128;
+      for (int j = 0; j < 8; j++) {
+        x->q[64 * b + 8 * i + j] = (int8_t)coarse[j];
+        x->q[64 * b + 32 + 8 * i + j] = (int8_t)fine[j];
+      }
     }
     int32_t s = 0;
     for (int i = 0; i < 8; i++) s += sum[i];
     x->s[b] = s;
     /* A NaN or an infinity must not vanish in the integers. */
-    x->d[b] = any || most > 3e38f ? NAN : most / 127;
+    x->d[b] = any || most > 3e38f ? NAN : most / 16256;
   }
 }
 

@@ -93,8 +93,8 @@ INLINE void quantised_panel(nf_dtype dtype, const uint8_t *p, const nfc_x *x, ui
   for (int r = 0; r < m; r++) sum[r] = all(0);
   for (uint32_t b = 0; b < blocks; b++, p += head + body) {
     const int8_t *q[TILE];
-    i8x dot[TILE];
-    for (int r = 0; r < m; r++) q[r] = x->q + (uint64_t)(row + r) * x->k + 32 * b;
+    i8x dot[TILE], fine[TILE];
+    for (int r = 0; r < m; r++) q[r] = x->q + 2 * ((uint64_t)(row + r) * x->k + 32 * b);
 #ifdef HAVE_F16C
     _mm_prefetch((const char *)p + 2048, _MM_HINT_T0);
     _mm_prefetch((const char *)p + 2112, _MM_HINT_T0);
@@ -105,6 +105,10 @@ INLINE void quantised_panel(nf_dtype dtype, const uint8_t *p, const nfc_x *x, ui
 #endif
     if (dtype == NF_Q8_0) q8_dots(p + head, q, m, dot);
     else q4_dots(p + head, q, m, dot);
+    for (int r = 0; r < m; r++) q[r] += 32;
+    if (dtype == NF_Q8_0) q8_dots(p + head, q, m, fine);
+    else q4_dots(p + head, q, m, fine);
+    for (int r = 0; r < m; r++) dot[r] = dot[r] * 128 + fine[r];
     v8 scale = halves(p);
     for (int r = 0; r < m; r++) {
       uint64_t at = (uint64_t)(row + r) * blocks + b;

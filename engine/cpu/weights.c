@@ -206,7 +206,7 @@ static void measure(nf_engine *e) {
   for (uint32_t i = 0; i < p->n_buffers; i++)
     e->bytes.activations += 4 * (uint64_t)e->buffers[i].width * (e->buffers[i].sampled_rows ? l->max_rows : l->max_tokens);
   e->bytes.kv = (uint64_t)l->n_pages * NF_PAGE * ((uint64_t)p->n_kv_layers * 2 * p->kv_heads * p->head_dim * element + 4);
-  e->bytes.workspace = most * (widest + widest / 32 * 8);
+  e->bytes.workspace = most * (2 * widest + widest / 32 * 8);
   for (uint32_t i = 0; i < p->n_rope_tables; i++) e->bytes.workspace += 8 * (uint64_t)p->rope_tables[i].n * l->max_tokens;
   uint64_t lane = 8 * (uint64_t)p->vocab_size + 4 * (uint64_t)l->max_positions + 2 * sizeof(nfc_candidate) * (uint64_t)p->vocab_size;
   e->bytes.workspace += NFC_LANES * lane;
@@ -240,7 +240,7 @@ static void share(nf_engine *e) {
   for (uint32_t i = 0; i < e->plan.n_rope_tables; i++) e->turns[i] = (void *)take(&at, 8 * (uint64_t)e->tables[i].n * e->limits.max_tokens);
   e->x.d = (void *)take(&at, 4 * most * (widest / 32));
   e->x.s = (void *)take(&at, 4 * most * (widest / 32));
-  e->x.q = (void *)take(&at, most * widest);
+  e->x.q = (void *)take(&at, 2 * most * widest);
 }
 
 static nf_code allocate(nf_engine *e) {

@@ -12,7 +12,7 @@ const (
 
 // cpuFootprint: matrices as stored, in panels of eight rows; vectors in float32; KV
 // in float16 unless the limits say float32. The workspace holds the widest
-// activations as int8 with a scale and a sum for each 32, the rotations of each
+// activations as two int8 each, with a scale and a sum for each 32, the rotations of each
 // token, and what sampling sorts.
 func cpuFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
 	kv := uint64(2)
@@ -31,7 +31,7 @@ func cpuFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
 	for i := range m.Plan.Ops {
 		widest = max(widest, (uint64(m.Plan.Ops[i].InFeatures)+31)/32*32)
 	}
-	b.Workspace = uint64(max(limits.MaxTokens, limits.MaxRows)) * (widest + widest/32*8)
+	b.Workspace = uint64(max(limits.MaxTokens, limits.MaxRows)) * (2*widest + widest/32*8)
 	for _, t := range m.Plan.RopeTables {
 		b.Workspace += 8 * uint64(len(t.InvFreq)) * uint64(limits.MaxTokens)
 	}
