@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/api/bench"
+)
+
+func benchCommand(o *options) *cobra.Command {
+	var load bench.Load
+	var endpoint string
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure an OpenAI-compatible endpoint under load",
+		Long: `Measure any OpenAI-compatible endpoint under load: time to first token,
+inter-token latency and tokens per second, as percentiles. Without --endpoint it
+measures this fleet.`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := benchClient(o, endpoint)
+			if err != nil {
+				return err
+			}
+			if load.Model == "" {
+				if load.Model, err = pickModel(c.Context(), client, nil); err != nil {
+					return err
+				}
+			}
+			if err := load.Validate(); err != nil {
+				return usageError{err}
+			}
+			r, err := bench.Run(c.Context(), client, load, benchBar(load.Requests))
+			if err != nil {
+				return err
+			}
+			if err := o.print(c.OutOrStdout(), r, func(w io.Writer) { _ = r.WriteTable(w) }); err != nil {
+				return err
+			}
+			if r.Failed == r.Requests {
+				return fmt.Errorf("all %d requests failed, the first with: %s", r.Failed, r.FirstError)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&endpoint, "endpoint", "", "base URL of another server, as in http://host:8000 (key: NANOFLEET_API_KEY)")
+	f.StringVar(&load.Model, "model", "", "model to ask for (default: the only one served)")
+	f.IntVar(&load.Requests, "requests", 32, "requests to send")
+	f.IntVar(&load.Concurrency, "concurrency", 4, "most requests in flight")
+	f.Float64Var(&load.Rate, "rate", 0, "arrivals per second, Poisson (default: as fast as concurrency allows)")
+	f.IntVar(&load.PromptTokens, "prompt-tokens", 128, "about this many tokens in each prompt")
+	f.IntVar(&load.OutputTokens, "output-tokens", 64, "tokens to generate for each")
+	f.Float64Var(&load.SharedPrefix, "shared-prefix", 0, "share of the prompt that all requests have in common, 0 to 1")
+	f.Float64Var(&load.Temperature, "temperature", 0, "sampling temperature")
+	f.Uint64Var(&load.Seed, "seed", 1, "of prompts and arrivals")
+	return cmd
+}
+
+func benchClient(o *options, endpoint string) (*api.Client, error) {
+	if endpoint == "" {
+		return o.client()
+	}
+	// Servers are often named by the base URL their SDKs take.
+	base, err := checkServer(strings.TrimSuffix(strings.TrimRight(withScheme(endpoint), "/"), "/v1"))
+	if err != nil {
+		return nil, err
+	}
+	rt, err := o.transport(base)
+	if err != nil {
+		return nil, err
+	}
+	return api.NewClient(base, os.Getenv("NANOFLEET_API_KEY"), rt), nil
+}
+
+func benchBar(total int) func(int) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionSetDescription("requests"), progressbar.OptionClearOnFinish())
+	return func(done int) {
+		if err := bar.Set(done); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nanofleet/nanofleet/api"
+)
+
+func deployCommand(o *options) *cobra.Command {
+	var spec api.DeploymentSpec
+	var as string
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "deploy MODEL",
+		Short: "Run replicas of a model, or change how many",
+		Args:  exactly(1, "a model's name, see `nanofleet model ls`"),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := o.client()
+			if err != nil {
+				return err
+			}
+			spec.Model = args[0]
+			if as == "" {
+				as = spec.Model
+			}
+			d, err := client.Deploy(c.Context(), as, spec)
+			if err == nil && wait > 0 {
+				d, err = waitDeployed(c.Context(), client, as, wait)
+			}
+			if err != nil {
+				return err
+			}
+			return o.print(c.OutOrStdout(), d, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: %d of %d replicas ready\n", d.Name, d.Ready, d.Replicas)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&spec.Replicas, "replicas", 1, "engines to run")
+	f.StringVar(&as, "as", "", "name of the deployment and of the model apps ask for (default: the model's name)")
+	f.StringVar(&spec.Version, "version", "", "version id (default: the newest)")
+	f.DurationVar(&wait, "wait", 0, "wait up to this long until all replicas are ready")
+	f.StringVar(&spec.Options.Backend, "backend", "", "cpu, cuda or ref (default: cuda where there is a GPU, else cpu)")
+	f.Uint32Var(&spec.Options.Context, "context", 0, "longest sequence in tokens (default: the model's own)")
+	f.Uint32Var(&spec.Options.MaxRunning, "max-running", 0, "sequences computed at once")
+	f.Uint32Var(&spec.Options.Threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
+	f.BoolVar(&spec.Options.NoPrefixCache, "no-prefix-cache", false, "compute every prompt anew")
+	return cmd
+}
+
+func undeployCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "undeploy NAME",
+		Short: "Stop a deployment's engines and forget it",
+		Args:  exactly(1, "a deployment's name, see `nanofleet status`"),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := o.client()
+			if err != nil {
+				return err
+			}
+			return client.Undeploy(c.Context(), args[0])
+		},
+	}
+}
+
+// waitDeployed waits until every replica is ready. It reports each change of an
+// instance's state on standard error.
+func waitDeployed(ctx context.Context, client *api.Client, name string, limit time.Duration) (api.Deployment, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	said := map[string]string{}
+	for {
+		d, err := client.Deployment(ctx, name)
+		if err != nil {
+			return d, err
+		}
+		if d.Ready >= d.Replicas {
+			return d, nil
+		}
+		reportChanges(said, d)
+		select {
+		case <-ctx.Done():
+			return d, fmt.Errorf("%s: %d of %d replicas ready after %s%s", name, d.Ready, d.Replicas, limit, why(d))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func reportChanges(said map[string]string, d api.Deployment) {
+	for _, i := range d.Instances {
+		if now := i.State + " " + i.Message; said[i.ID] != now {
+			said[i.ID] = now
+			fmt.Fprintf(os.Stderr, "%s on %s: %s\n", d.Name, i.Node, now)
+		}
+	}
+	if said[""] != d.Problem {
+		said[""] = d.Problem
+		fmt.Fprintf(os.Stderr, "%s: %s\n", d.Name, d.Problem)
+	}
+}
+
+// why says what keeps a deployment from being ready, as far as is known.
+func why(d api.Deployment) string {
+	if d.Problem != "" {
+		return ": " + d.Problem
+	}
+	for _, i := range d.Instances {
+		if i.Message != "" {
+			return ": " + i.Message
+		}
+	}
+	return ""
+}
