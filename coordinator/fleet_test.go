@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/nanofleet/nanofleet/agent"
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/engine"
@@ -188,8 +190,16 @@ func TestAnswersThoughItsEngineIsKilled(t *testing.T) {
 	if got != want || !killed {
 		t.Errorf("killed within (%v): %q, want %q", killed, got, want)
 	}
-	if _, body := r.fetch("http://"+cfg.Metrics+"/metrics", ""); !strings.Contains(body, "nanofleet_requests_resumed_total 1") {
+	_, body := r.fetch("http://"+cfg.Metrics+"/metrics", "")
+	if !strings.Contains(body, "nanofleet_requests_resumed_total 1") {
 		t.Error("the metrics do not say that one request was resumed")
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil || !strings.Contains(body, "nanofleet_instance_ready{") {
+		t.Errorf("metrics: %v in\n%s", err, body)
+	}
+	for _, p := range problems {
+		t.Errorf("metric %s: %s", p.Metric, p.Text)
 	}
 	if usage == nil || resumed == nil || resumed.TotalTokens != usage.TotalTokens {
 		t.Errorf("usage %+v, resumed %+v", usage, resumed)

@@ -66,7 +66,7 @@ func (f *fleetCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	ch <- prometheus.MustNewConstMetric(descNodes, prometheus.GaugeValue, float64(connected))
-	ch <- prometheus.MustNewConstMetric(descIndex, prometheus.CounterValue, float64(snap.Index()))
+	ch <- prometheus.MustNewConstMetric(descIndex, prometheus.GaugeValue, float64(snap.Index()))
 	for _, i := range snap.Instances() {
 		st, live := table.Instance(i.Node, i.ID)
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64) {
