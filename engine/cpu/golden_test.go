@@ -2,10 +2,8 @@ package cpu_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/testing/golden"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
@@ -44,24 +42,38 @@ func TestSmolLM2(t *testing.T) {
 	}
 }
 
-// TestTiny asks the tiny model what it knows by heart, as bfloat16 and as Q8_0.
+// TestTiny compares every position of the tiny model with transformers, as bfloat16 and
+// as Q8_0, and the greedy texts.
 func TestTiny(t *testing.T) {
-	for _, path := range []string{tiny.Dir(), tiny.GGUF()} {
+	for name, path := range map[string]string{golden.Tiny: tiny.Dir(), golden.TinyGGUF: tiny.GGUF()} {
+		set, err := golden.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, isa := range isas(t) {
 			l := limits
 			l.ISA = isa
 			e, m := load(t, path, l)
-			driver := &golden.Driver{Backend: e}
-			for _, c := range tiny.Ask().Completions {
-				ids := m.Tokenizer.Encode(c.Prompt, tokenizer.EncodeOptions{})
-				tokens, _, err := driver.Greedy(ids, 400, 7, m.EOS)
+			driver, least := &golden.Driver{Backend: e}, 1.0
+			for _, p := range set.Prompts {
+				logits, err := driver.Logits(p.IDs)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got := m.Tokenizer.Decode(tokens, tokenizer.DecodeOptions{SkipSpecial: true})
-				if strings.TrimSpace(got) != strings.TrimSpace(c.Answer) {
-					t.Errorf("%s %s: %q gives %q, want %q", path, isa, c.Prompt, got, c.Answer)
+				for i := range logits {
+					least = min(least, golden.Cosine(logits[i], p.Logits[i]))
 				}
+				tokens, _, err := driver.Greedy(p.IDs, 64, 7, m.EOS)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(tokens, p.Greedy) {
+					t.Errorf("%s %s %.40q: greedy %v, transformers %v", name, isa, p.Text, tokens, p.Greedy)
+				}
+			}
+			t.Logf("%s %s: least cosine %.7f", name, isa, least)
+			if least < 0.9999 {
+				t.Errorf("%s %s: least cosine %v, must be at least 0.9999", name, isa, least)
 			}
 		}
 	}

@@ -2,13 +2,11 @@ package ref_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
 	"github.com/nanofleet/nanofleet/engine/model"
 	"github.com/nanofleet/nanofleet/engine/ref"
-	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/testing/golden"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
@@ -91,21 +89,30 @@ func TestSmolLM2(t *testing.T) {
 	}
 }
 
-// TestTiny asks the tiny model what it knows by heart, as bfloat16 and as Q8_0.
+// TestTiny compares every position of the tiny model, both as bfloat16 and as Q8_0.
 func TestTiny(t *testing.T) {
-	for _, path := range []string{tiny.Dir(), tiny.GGUF()} {
+	for name, path := range map[string]string{golden.Tiny: tiny.Dir(), golden.TinyGGUF: tiny.GGUF()} {
 		e, m := load(t, path, limits)
-		driver := &golden.Driver{Backend: e}
-		for _, c := range tiny.Ask().Completions {
-			ids := m.Tokenizer.Encode(c.Prompt, tokenizer.EncodeOptions{})
-			tokens, _, err := driver.Greedy(ids, 400, 7, m.EOS)
+		driver, least := &golden.Driver{Backend: e}, 1.0
+		for _, p := range set(t, name).Prompts {
+			logits, err := driver.Logits(p.IDs)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := m.Tokenizer.Decode(tokens, tokenizer.DecodeOptions{SkipSpecial: true})
-			if strings.TrimSpace(got) != strings.TrimSpace(c.Answer) {
-				t.Errorf("%s: %q gives %q, want %q", path, c.Prompt, got, c.Answer)
+			for i := range logits {
+				least = min(least, golden.Cosine(logits[i], p.Logits[i]))
 			}
+			tokens, _, err := driver.Greedy(p.IDs, 64, 256, m.EOS)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(tokens, p.Greedy) {
+				t.Errorf("%s %.40q: greedy %v, transformers %v", name, p.Text, tokens, p.Greedy)
+			}
+		}
+		t.Logf("%s: least cosine %.7f", name, least)
+		if least < 0.9999 {
+			t.Errorf("%s: least cosine %v, must be at least 0.9999", name, least)
 		}
 	}
 }
