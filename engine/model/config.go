@@ -15,6 +15,9 @@ type Config struct {
 	NormEps   float32
 	RopeTheta float64
 	RopeKind  uint32 // abi.RopeHalf or abi.RopePair: how the weights are stored
+	Scaling   RopeScaling
+	Windows   []uint32 // positions each layer attends to, 0 for all; nil: all do
+	QKNorm    bool     // each head of q and k is normed before it is rotated
 	QKVBias   bool
 	OutBias   bool
 	MLPBias   bool
@@ -89,8 +92,8 @@ func (c *Config) check(file string) error {
 		return &ConfigError{file, "head_dim", c.HeadDim, "must be even"}
 	case !(c.NormEps > 0 && c.NormEps < 1):
 		return &ConfigError{file, "rms_norm_eps", c.NormEps, "must be above 0 and below 1"}
-	case !(c.RopeTheta >= 1 && c.RopeTheta <= 1e12):
-		return &ConfigError{file, "rope_theta", c.RopeTheta, "must be from 1 to 1e12"}
+	case !(c.RopeTheta > 1 && c.RopeTheta <= 1e12):
+		return &ConfigError{file, "rope_theta", c.RopeTheta, "must be above 1 and at most 1e12"}
 	}
-	return nil
+	return c.Scaling.check(file, c.RopeTheta, c.HeadDim)
 }

@@ -1,10 +1,6 @@
 package model
 
-import (
-	"math"
-
-	"github.com/nanofleet/nanofleet/engine/abi"
-)
+import "github.com/nanofleet/nanofleet/engine/abi"
 
 // op appends one operation.
 func (d *design) op(op abi.Op) { d.plan.Ops = append(d.plan.Ops, op) }
@@ -35,13 +31,4 @@ func when(present bool, name string) string {
 		return name
 	}
 	return ""
-}
-
-// ropeFrequencies are theta^(-2i/dims) for i < dims/2, in radians per position.
-func ropeFrequencies(theta float64, dims uint32) []float32 {
-	out := make([]float32, dims/2)
-	for i := range out {
-		out[i] = float32(math.Pow(theta, -2*float64(i)/float64(dims)))
-	}
-	return out
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ func describeGGUF(path string, file *weights.File) (*Meta, error) {
 		return nil, &UnsupportedError{File: name, What: "architecture", Name: arch, Have: supported(fromGGUF)}
 	}
 	has := func(tensor string) bool { _, ok := file.Info(tensor); return ok }
-	d, err := read(&ggufConfig{file: name, prefix: arch + ".", meta: meta, has: has, asked: map[string]bool{}})
+	vector := func(tensor string, n uint32) ([]float32, error) { return readVector(name, file, tensor, n) }
+	d, err := read(&ggufConfig{file: name, prefix: arch + ".", meta: meta, has: has, vector: vector, asked: map[string]bool{}})
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +34,19 @@ func describeGGUF(path string, file *weights.File) (*Meta, error) {
 		m.Name = s
 	}
 	return m, m.readGGUFText(name, meta)
+}
+
+// readVector decodes one small tensor of n elements.
+func readVector(fileName string, file *weights.File, tensor string, n uint32) ([]float32, error) {
+	info, _ := file.Info(tensor)
+	if info.Elements() != uint64(n) {
+		return nil, &ConfigError{fileName, "shape of " + tensor, info.Shape, fmt.Sprintf("must be [%d]", n)}
+	}
+	t, err := file.Tensor(tensor)
+	if err != nil {
+		return nil, err
+	}
+	return t.Float32()
 }
 
 // readGGUFText reads tokenizer, template and special tokens.

@@ -12,6 +12,7 @@ type ggufConfig struct {
 	prefix string // "llama."
 	meta   map[string]any
 	has    func(tensor string) bool
+	vector func(tensor string, n uint32) ([]float32, error) // reads one of n elements
 	asked  map[string]bool
 	err    error
 }

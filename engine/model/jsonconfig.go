@@ -45,6 +45,9 @@ func (c *jsonConfig) fail(key string, value any, reason string) {
 	}
 }
 
+// has says whether the key is there, if only as null.
+func (c *jsonConfig) has(key string) bool { _, ok := c.values[key]; return ok }
+
 // u32 reads a whole number; absent gives fallback.
 func (c *jsonConfig) u32(key string, fallback uint32) uint32 {
 	n := c.number(key, float64(fallback))

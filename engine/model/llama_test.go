@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestLlamaShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.config != want {
+	if !reflect.DeepEqual(d.config, want) {
 		t.Errorf("config.json: %+v\nwant %+v", d.config, want)
 	}
 	want.RopeKind = abi.RopePair
@@ -62,7 +63,7 @@ func TestLlamaShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.config != want {
+	if !reflect.DeepEqual(d.config, want) {
 		t.Errorf("GGUF: %+v\nwant %+v", d.config, want)
 	}
 }
@@ -88,7 +89,7 @@ func TestLlamaOptions(t *testing.T) {
 		got, err := llamaFromJSON(jsonWith(t, extra))
 		if err != nil {
 			t.Errorf("%s: %v", extra, err)
-		} else if got.config != want.config {
+		} else if !reflect.DeepEqual(got.config, want.config) {
 			t.Errorf("%s: %+v\nwant %+v", extra, got.config, want.config)
 		}
 	}
@@ -105,26 +106,23 @@ func TestLlamaOptions(t *testing.T) {
 
 func TestLlamaRefusesJSON(t *testing.T) {
 	for extra, key := range map[string]string{
-		`{"rope_scaling":{"rope_type":"llama3","factor":8}}`: "rope_scaling.rope_type",
-		`{"rope_scaling":{"type":"linear","factor":2}}`:      "rope_scaling.type",
-		`{"rope_scaling":{"factor":2}}`:                      "rope_scaling.factor",
-		`{"rope_scaling":"yarn"}`:                            "rope_scaling",
-		`{"rope_parameters":{"rope_theta":"x"}}`:             "rope_parameters.rope_theta",
-		`{"hidden_act":"gelu"}`:                              "hidden_act",
-		`{"sliding_window":4096}`:                            "sliding_window",
-		`{"quantization_config":{"bits":4}}`:                 "quantization_config",
-		`{"partial_rotary_factor":0.5}`:                      "partial_rotary_factor",
-		`{"num_hidden_layers":0}`:                            "num_hidden_layers",
-		`{"num_hidden_layers":1e9}`:                          "num_hidden_layers",
-		`{"num_hidden_layers":-1}`:                           "num_hidden_layers",
-		`{"num_hidden_layers":1.5}`:                          "num_hidden_layers",
-		`{"hidden_size":"big"}`:                              "hidden_size",
-		`{"tie_word_embeddings":1}`:                          "tie_word_embeddings",
-		`{"num_key_value_heads":2}`:                          "num_attention_heads",
-		`{"head_dim":63}`:                                    "head_dim",
-		`{"rms_norm_eps":0}`:                                 "rms_norm_eps",
-		`{"rope_theta":0.5}`:                                 "rope_theta",
-		`{"vocab_size":null}`:                                "vocab_size",
+		`{"rope_scaling":"yarn"}`:                "rope_scaling",
+		`{"rope_parameters":{"rope_theta":"x"}}`: "rope_parameters.rope_theta",
+		`{"hidden_act":"gelu"}`:                  "hidden_act",
+		`{"sliding_window":4096}`:                "sliding_window",
+		`{"quantization_config":{"bits":4}}`:     "quantization_config",
+		`{"partial_rotary_factor":0.5}`:          "partial_rotary_factor",
+		`{"num_hidden_layers":0}`:                "num_hidden_layers",
+		`{"num_hidden_layers":1e9}`:              "num_hidden_layers",
+		`{"num_hidden_layers":-1}`:               "num_hidden_layers",
+		`{"num_hidden_layers":1.5}`:              "num_hidden_layers",
+		`{"hidden_size":"big"}`:                  "hidden_size",
+		`{"tie_word_embeddings":1}`:              "tie_word_embeddings",
+		`{"num_key_value_heads":2}`:              "num_attention_heads",
+		`{"head_dim":63}`:                        "head_dim",
+		`{"rms_norm_eps":0}`:                     "rms_norm_eps",
+		`{"rope_theta":1}`:                       "rope_theta",
+		`{"vocab_size":null}`:                    "vocab_size",
 	} {
 		_, err := llamaFromJSON(jsonWith(t, extra))
 		var config *ConfigError
@@ -136,14 +134,14 @@ func TestLlamaRefusesJSON(t *testing.T) {
 
 func TestLlamaRefusesGGUF(t *testing.T) {
 	for key, value := range map[string]any{
-		"llama.rope.scaling.type":                    "yarn",
-		"llama.rope.scaling.factor":                  float32(2),
+		"llama.rope.scaling.type":                    "longrope",
+		"llama.rope.scaling.finetuned":               true,
 		"llama.attention.head_count_kv":              []int32{3, 3},
 		"llama.attention.value_length":               uint32(32),
 		"llama.rope.dimension_count":                 uint32(32),
 		"llama.expert_count":                         uint32(8),
 		"llama.attention.layer_norm_rms_epsilon":     "small",
-		"llama.attention.sliding_window":             uint32(4096),
+		"llama.attention.sliding_window_pattern":     uint32(2),
 		"llama.rope.scaling.original_context_length": uint32(2048),
 		"llama.block_count":                          uint64(1 << 40),
 	} {
@@ -154,15 +152,19 @@ func TestLlamaRefusesGGUF(t *testing.T) {
 	}
 }
 
-// TestLlamaPlan compares the plan of a small shape, with every bias and without,
-// with its golden text; -rewrite writes it anew.
-func TestLlamaPlan(t *testing.T) {
+// TestPlans compares the plans of a small shape, without options, with every bias,
+// and with normed heads, a window and yarn, with their golden text; -rewrite writes it anew.
+func TestPlans(t *testing.T) {
 	small := Config{Layers: 2, Hidden: 64, FFN: 96, Heads: 4, KVHeads: 2, HeadDim: 16, Vocab: 100, Context: 128,
 		NormEps: 1e-5, RopeTheta: 10000, RopeKind: abi.RopeHalf, Tied: true}
 	all := small
 	all.RopeKind, all.QKVBias, all.OutBias, all.MLPBias, all.Tied = abi.RopePair, true, true, true, false
-	text := planText(llamaDesign(small, llamaJSONNames)) + "\n" + planText(llamaDesign(all, llamaGGUFNames))
-	const path = "testdata/llama_plan.txt"
+	normed := small
+	normed.QKNorm, normed.Windows = true, []uint32{0, 32}
+	normed.Scaling = RopeScaling{Kind: scaleYarn, Factor: 4, Original: 128, BetaFast: 32, BetaSlow: 1, Attn: 1.25}
+	text := planText(decoderDesign(small, jsonNames)) + "\n" + planText(decoderDesign(all, ggufNames)) +
+		"\n" + planText(decoderDesign(normed, jsonNames))
+	const path = "testdata/plans.txt"
 	if *rewrite {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -185,7 +187,7 @@ func planText(d *design) string {
 		fmt.Fprintf(&b, "buffer %d: width %d, sampled rows %v\n", buffer.ID, buffer.Width, buffer.SampledRows)
 	}
 	for _, table := range d.plan.RopeTables {
-		fmt.Fprintf(&b, "rope %v\n", table.InvFreq)
+		fmt.Fprintf(&b, "rope %v, attention factor %v\n", table.InvFreq, table.AttentionFactor)
 	}
 	for _, op := range d.plan.Ops {
 		text, _ := json.Marshal(op)

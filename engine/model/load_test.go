@@ -147,9 +147,9 @@ func TestDirectoryRefuses(t *testing.T) {
 		value     any
 		want      string
 	}{
-		{"config.json", "architectures", []string{"MambaForCausalLM"}, `unsupported architecture "MambaForCausalLM" (supported: LlamaForCausalLM)`},
+		{"config.json", "architectures", []string{"MambaForCausalLM"}, `unsupported architecture "MambaForCausalLM" (supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)`},
 		{"config.json", "architectures", nil, "architectures"},
-		{"config.json", "rope_scaling", map[string]any{"rope_type": "yarn"}, "rope_scaling.rope_type = yarn"},
+		{"config.json", "rope_scaling", map[string]any{"rope_type": "dynamic"}, "rope_scaling.rope_type = dynamic"},
 		{"config.json", "num_hidden_layers", 3, `unsupported tensor "model.layers.3.`},
 		{"config.json", "num_hidden_layers", 5, `"model.layers.4.`},
 		{"config.json", "tie_word_embeddings", false, `"lm_head.weight": no such tensor`},
