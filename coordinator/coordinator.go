@@ -203,7 +203,7 @@ func (c *Coordinator) handler() http.Handler {
 		Replica: c.replica, Registry: c.registry, Live: c.live, Auth: adminAuth{keys},
 		Now: time.Now, NewID: newID, CAHash: c.ca.Hash(), Version: c.cfg.Version,
 	})
-	return mux
+	return c.hold(mux, catchUpPatience)
 }
 
 // lead founds the fleet once this node leads, and places for as long as it does.

@@ -3,9 +3,11 @@ package coordinator
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -103,6 +105,46 @@ func (c *Coordinator) health(mux *http.ServeMux) {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
+}
+
+// catchUpPatience is how long a request waits for the state after a start.
+const catchUpPatience = 15 * time.Second
+
+// hold keeps requests that the state decides until it is as last committed: to an
+// empty state every key is wrong and every model unknown. Probes and documents pass.
+func (c *Coordinator) hold(h http.Handler, patience time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isStateless(r.URL.Path) || c.awaitState(r.Context(), patience) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"error":{"message":"The coordinator has just started and its state is not restored yet. Try again.",`+
+			`"type":"server_error","param":null,"code":"service_unavailable"}}`+"\n")
+	})
+}
+
+func isStateless(path string) bool {
+	return !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/api/") && path != "/metrics"
+}
+
+// awaitState waits until the state is as last committed, and tells whether it is.
+func (c *Coordinator) awaitState(ctx context.Context, patience time.Duration) bool {
+	select {
+	case <-c.caughtUp:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-c.caughtUp:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // metricsHandler serves the registry's metrics.
