@@ -424,6 +424,29 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// An agent that was killed and is back has a new session while the old one still
+// seems alive: requests on the old one end at once, so that they can be resumed.
+func TestNewSessionEndsTheOld(t *testing.T) {
+	f := newFleet(t)
+	id := f.join()
+	old := f.dial(id)
+	f.session(old, "node-1")
+	f.until("it is connected", func() bool { up, _, _ := f.server.Table().Node("node-1"); return up })
+	s, err := f.server.Table().Generate(bounded(t), "node-1", &wire.GenerateRequest{RequestId: "r1", Instance: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.session(f.dial(id), "node-1")
+	if _, err := s.Recv(); err == nil || errors.Is(err, transport.ErrCancelled) {
+		t.Errorf("the request ends with %v, want a lost connection", err)
+	}
+	_ = s.Close()
+	<-old.Done()
+	if up, _, _ := f.server.Table().Node("node-1"); !up {
+		t.Error("the end of the old session disconnected the new one")
+	}
+}
+
 // The end of the context ends Recv here and is seen by the agent.
 func TestGenerateIsCancelled(t *testing.T) {
 	f := newFleet(t)

@@ -33,7 +33,10 @@ func (s *Server) session(ctx context.Context, conn *transport.Conn, st *transpor
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.table.connect(node.ID, conn)
+	if old := s.table.connect(node.ID, conn); old != nil {
+		// Its process is gone: requests on it must not wait until silence proves that.
+		old.Close("replaced by a newer session")
+	}
 	defer s.table.disconnect(node.ID, conn)
 	s.log.Info("agent connected", "node", node.ID, "hostname", hello.GetHostname(), "version", hello.GetVersion())
 	go func() {

@@ -52,12 +52,17 @@ func (t *Table) node(id string) *node {
 	return n
 }
 
-func (t *Table) connect(id string, conn *transport.Conn) {
+// connect records a node's session and gives the connection of the one it replaces.
+func (t *Table) connect(id string, conn *transport.Conn) (old *transport.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := t.node(id)
+	if n.conn != conn {
+		old = n.conn
+	}
 	n.conn, n.seen = conn, t.now()
 	t.notify()
+	return old
 }
 
 // disconnect forgets the connection, unless a newer one has replaced it. What the
