@@ -148,7 +148,7 @@ func (p *planner) split(d state.Deployment, dec *Decision) (current, old []state
 		switch _, here := p.free[slot{i.Node, i.Device}]; {
 		case !here:
 			dec.Remove = append(dec.Remove, i.ID)
-		case i.Version == d.Version && p.sameOptions(d, i):
+		case i.Version == d.Version && p.sameFit(d, i):
 			current = append(current, i)
 		default:
 			old = append(old, i)
@@ -157,11 +157,11 @@ func (p *planner) split(d state.Deployment, dec *Decision) (current, old []state
 	return current, old
 }
 
-// sameOptions tells whether the instance is what the deployment would get on that
-// device today.
-func (p *planner) sameOptions(d state.Deployment, i state.Instance) bool {
-	opts, _, err := p.in.Fit(d, p.device(i.Node, i.Device))
-	return err != nil || opts == i.Options
+// sameFit tells whether the instance is what the deployment would get on that device
+// today: the same options and, since engines hold themselves to it, the same bytes.
+func (p *planner) sameFit(d state.Deployment, i state.Instance) bool {
+	opts, bytes, err := p.in.Fit(d, p.device(i.Node, i.Device))
+	return err != nil || opts == i.Options && bytes == i.Footprint
 }
 
 func (p *planner) device(node, id string) state.Device {

@@ -256,3 +256,28 @@ func checkReplicas(rt *rapid.T, f *fleet, decs []Decision) {
 		}
 	}
 }
+
+// TestOtherBytesAreAnotherInstance upgrades the coordinator to a build that computes
+// other bytes for the same options: engines would refuse the old figure, so the
+// instance is replaced.
+func TestOtherBytesAreAnotherInstance(t *testing.T) {
+	node := Node{ID: "a", Usable: true, Devices: []state.Device{{ID: "cpu0", Kind: "cpu", MemoryBytes: 100}}}
+	was := state.Instance{ID: "i1", Project: "default", Deployment: "chat", Version: "v1", Node: "a", Device: "cpu0", Footprint: state.Footprint{Weights: 10}}
+	for bytes, want := range map[uint64]int{10: 0, 11: 1} {
+		plan := Plan(Input{
+			Deployments: []state.Deployment{{Project: "default", Name: "chat", Version: "v1", Replicas: 1}},
+			Instances:   []state.Instance{was}, Nodes: []Node{node}, Ready: map[string]bool{},
+			NewID: func() string { return "i2" },
+			Fit: func(state.Deployment, state.Device) (state.EngineOptions, state.Footprint, error) {
+				return state.EngineOptions{}, state.Footprint{Weights: bytes}, nil
+			},
+		})
+		added := 0
+		for _, d := range plan {
+			added += len(d.Add)
+		}
+		if added != want {
+			t.Errorf("%d bytes where 10 were reserved: %d instances added, want %d", bytes, added, want)
+		}
+	}
+}
