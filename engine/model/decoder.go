@@ -68,20 +68,27 @@ func (c *jsonConfig) decoder(absent absentKeys) Config {
 	config.Context = config.Scaling.stretch(config.Context)
 	c.demand("hidden_act", "silu", "swish")
 	c.demand("partial_rotary_factor", 1.0)
-	for _, key := range unhonoured {
-		c.demand(key)
+	for _, option := range unhonoured {
+		c.demand(option.key, option.neutral...)
 	}
 	return config
 }
 
 // unhonoured are options seen in configurations of the family that change the
-// mathematics: any value but null is refused.
-var unhonoured = []string{
-	"quantization_config", "attn_logit_softcapping", "final_logit_softcapping",
-	"attention_multiplier", "residual_multiplier", "embedding_multiplier", "logits_scaling",
-	"query_pre_attn_scalar", "use_qk_norm", "qk_norm", "num_local_experts", "num_experts",
-	"no_rope_layers", "scale_emb", "scale_depth", "dim_model_base", "add_cross_attention",
-	"original_max_position_embeddings", "dual_chunk_attention_config", "attn_config",
+// mathematics, with the values that do not; null is always one.
+var unhonoured = []struct {
+	key     string
+	neutral []any
+}{
+	{"quantization_config", nil},
+	{"attn_logit_softcapping", nil}, {"final_logit_softcapping", nil}, {"query_pre_attn_scalar", nil}, {"clip_qkv", nil},
+	{"attention_multiplier", nil}, {"residual_multiplier", []any{1.0}}, {"embedding_multiplier", []any{1.0}}, {"logits_scaling", []any{1.0}},
+	{"scale_emb", []any{1.0}}, {"scale_depth", nil}, {"dim_model_base", nil},
+	{"use_qk_norm", []any{false}}, {"qk_norm", []any{false}}, {"qk_layernorm", []any{false}},
+	{"num_local_experts", []any{0.0}}, {"num_experts", []any{0.0}}, {"n_routed_experts", []any{0.0}},
+	{"no_rope_layers", nil}, {"rope_interleaved", []any{false}}, {"alibi", []any{false}}, {"use_mrope", []any{false}},
+	{"original_max_position_embeddings", nil}, {"dual_chunk_attention_config", nil}, {"attn_config", nil},
+	{"add_cross_attention", []any{false}},
 }
 
 // design ends the reading of config.json.

@@ -75,6 +75,28 @@ func TestFamilyOptions(t *testing.T) {
 	}
 }
 
+// TestUnhonoured refuses each option by name and takes it at its neutral values.
+func TestUnhonoured(t *testing.T) {
+	with := func(key string, value any) string {
+		text, _ := json.Marshal(map[string]any{key: value})
+		return familyText + "," + string(text[1:])
+	}
+	for _, option := range unhonoured {
+		for arch := range fromJSON {
+			_, err := fromText(t, arch, with(option.key, 7.5))
+			var config *ConfigError
+			if !errors.As(err, &config) || config.Key != option.key {
+				t.Errorf("%s %s: got %v", arch, option.key, err)
+			}
+			for _, neutral := range append(option.neutral, nil) {
+				if _, err := fromText(t, arch, with(option.key, neutral)); err != nil {
+					t.Errorf("%s %s = %v: %v", arch, option.key, neutral, err)
+				}
+			}
+		}
+	}
+}
+
 // TestLayerWindows checks which layers of Qwen have a window.
 func TestLayerWindows(t *testing.T) {
 	for extra, want := range map[string][]uint32{

@@ -13,7 +13,6 @@ func qwen2FromJSON(c *jsonConfig) (*design, error) {
 	config.QKVBias = true
 	config.Windows = c.layerWindows(&config)
 	c.demand("mlp_bias", false)
-	c.demand("use_mrope", false)
 	return c.design(config)
 }
 

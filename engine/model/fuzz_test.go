@@ -1,0 +1,61 @@
+package model
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/testing/golden"
+)
+
+// FuzzConfig reads any config.json as every architecture: it is refused, or the plan
+// holds together.
+func FuzzConfig(f *testing.F) {
+	all, err := golden.Architectures()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, a := range all {
+		text, err := os.ReadFile(filepath.Join(a.Dir, configName))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(smolJSON))
+	f.Add([]byte(`{"layer_types":[],"rope_scaling":{"type":"yarn","factor":1e300},"num_hidden_layers":1e300}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for arch, read := range fromJSON {
+			c := &jsonConfig{}
+			if json.Unmarshal(text, &c.values) != nil {
+				return
+			}
+			if d, err := read(c); err == nil {
+				checkDesign(t, arch, d)
+			}
+		}
+	})
+}
+
+// checkDesign looks for numbers that no backend should see.
+func checkDesign(t *testing.T, arch string, d *design) {
+	c := d.config
+	for _, table := range d.plan.RopeTables {
+		for i, frequency := range table.InvFreq {
+			if !(frequency >= 0 && frequency <= 1) || math.IsInf(float64(table.AttentionFactor), 0) || table.AttentionFactor < 0 {
+				t.Fatalf("%s: frequency %d is %v, attention factor %v, of %+v", arch, i, frequency, table.AttentionFactor, c)
+			}
+		}
+	}
+	for _, op := range d.plan.Ops {
+		if op.Kind == abi.OpAttention && op.Window > 0 && op.Window >= c.Context {
+			t.Fatalf("%s: window %d, context %d", arch, op.Window, c.Context)
+		}
+	}
+	if len(d.plan.Ops) > 4+8*maxLayers || c.Context == 0 || c.Context > maxContext {
+		t.Fatalf("%s: %d operations, context %d", arch, len(d.plan.Ops), c.Context)
+	}
+}
