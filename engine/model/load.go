@@ -96,11 +96,26 @@ func resolve(path string) (string, error) {
 		return "", err
 	}
 	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".gguf") })
-	if len(entries) != 1 {
-		return "", fmt.Errorf("%s: a model directory holds %s or exactly one .gguf file, this one holds %d",
+	if len(entries) != 1 && !oneSplit(entries) {
+		return "", fmt.Errorf("%s: a model directory holds %s or exactly one .gguf file (or all parts of one), this one holds %d",
 			path, configName, len(entries))
 	}
 	return filepath.Join(path, entries[0].Name()), nil
+}
+
+// oneSplit says whether the files, sorted by name, are all parts of one GGUF file;
+// the first then stands for it.
+func oneSplit(entries []os.DirEntry) bool {
+	if len(entries) == 0 {
+		return false
+	}
+	base, _, _ := strings.Cut(entries[0].Name(), "-00001-of-")
+	for i, e := range entries {
+		if e.Name() != fmt.Sprintf("%s-%05d-of-%05d.gguf", base, i+1, len(entries)) {
+			return false
+		}
+	}
+	return true
 }
 
 // bind finds the weights of a design in the file and checks their shapes.

@@ -1,0 +1,78 @@
+package model
+
+import "github.com/nanofleet/nanofleet/engine/abi"
+
+func init() { footprints["cuda"] = cudaFootprint }
+
+// cudaAlign is what allocations and their parts start at; logits are f32, all else
+// that a step computes is bf16.
+const cudaAlign = 256
+
+func cudaAligned(n uint64) uint64 { return (n + cudaAlign - 1) / cudaAlign * cudaAlign }
+
+// cudaFootprint: weights, KV and activations in bf16, each tensor and buffer aligned.
+func cudaFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
+	return abi.Bytes{
+		Weights:     cudaWeights(m),
+		KV:          kvBytes(&m.Plan, limits, 2),
+		Activations: cudaActivations(&m.Plan, limits),
+		Workspace:   cudaWorkspace(&m.Plan, limits),
+	}, nil
+}
+
+// cudaWeights joins the parts of a tensor before it aligns.
+func cudaWeights(m *Meta) (total uint64) {
+	elements := map[string]uint64{}
+	for _, w := range m.Weights {
+		elements[w.Name] += uint64(w.Rows) * uint64(w.Cols)
+	}
+	for _, n := range elements {
+		total += cudaAligned(2 * n)
+	}
+	return total
+}
+
+func cudaActivations(p *abi.Plan, limits abi.Limits) (total uint64) {
+	logits := map[uint32]bool{}
+	for _, op := range p.Ops {
+		if op.Kind == abi.OpHead {
+			logits[op.Out] = true
+		}
+	}
+	for _, b := range p.Buffers {
+		rows, width := uint64(limits.MaxTokens), uint64(2)
+		if b.SampledRows {
+			rows = uint64(limits.MaxRows)
+		}
+		if logits[b.ID] {
+			width = 4
+		}
+		total += cudaAligned(rows * uint64(b.Width) * width)
+	}
+	return total
+}
+
+// Bytes of what a step carries to the device and brings back (cuda/exec/staging.h).
+const (
+	cudaToken, cudaTile, cudaPage, cudaCopy    = 16, 16, 16, 8
+	cudaChoice, cudaBias, cudaResult, cudaWord = 92, 8, 240, 4
+	cudaBiases                                 = 1024 // biases and end tokens of a slot
+)
+
+// cudaWorkspace is the step's inputs, twice what late masks need of them, the page
+// tables and what sampling works on: counts of tokens and raw logits of biased ones.
+func cudaWorkspace(p *abi.Plan, limits abi.Limits) (total uint64) {
+	slots, rows, tokens := uint64(limits.MaxSlots), uint64(limits.MaxRows), uint64(limits.MaxTokens)
+	vocab, table := uint64(p.VocabSize), slots*uint64(pages(limits.MaxPositions))
+	late := cudaAligned(cudaChoice*rows) + cudaAligned(cudaWord*rows*((vocab+31)/32))
+	for _, n := range []uint64{
+		cudaToken * tokens, cudaTile * tokens, cudaPage * (table + slots), cudaCopy * uint64(limits.Pages), cudaWord * rows, cudaBias * rows * cudaBiases,
+		late, late, cudaWord * table, cudaWord * slots, cudaWord * slots, cudaWord * tokens, cudaResult * rows, cudaWord * rows * vocab, cudaWord * rows * cudaBiases,
+	} {
+		total += cudaAligned(n)
+	}
+	for _, t := range p.RopeTables {
+		total += cudaAligned(4 * uint64(len(t.InvFreq)))
+	}
+	return total
+}
