@@ -13,5 +13,9 @@
 // mathematics and is not honoured, and a tensor that the Plan has no use for are
 // refused by name: nothing is silently ignored.
 //
+// A new architecture of the decoder family is one file: it reads its configuration
+// into a [Config], says what absent keys mean, and refuses what it does not honour.
+// Its proof is an entry in testing/golden/architectures.py.
+//
 // The package is pure Go: coordinators and gateways open models with it.
 package model
