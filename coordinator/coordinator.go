@@ -125,7 +125,16 @@ func (c *Coordinator) openReplica() error {
 		return err
 	}
 	c.replica = &replica{group: group, store: store, id: id}
-	return nil
+	return c.checkMember()
+}
+
+// checkMember refuses to run without a fleet: nobody would ever lead it.
+func (c *Coordinator) checkMember() error {
+	members, err := c.replica.group.Members()
+	if err == nil && len(members) == 0 {
+		return fmt.Errorf("bootstrap: false, and %s belongs to no fleet; found one with --bootstrap", c.cfg.Dir)
+	}
+	return err
 }
 
 // close ends what open began, in reverse.

@@ -124,6 +124,20 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
+// Without a fleet to belong to, it says so and ends rather than wait for ever.
+func TestNothingToBelongTo(t *testing.T) {
+	cfg := config(t)
+	cfg.Bootstrap = false
+	err := Run(bounded(t), cfg)
+	if err == nil || !strings.Contains(err.Error(), "--bootstrap") || !strings.Contains(err.Error(), cfg.Dir) {
+		t.Errorf("%v; want the way to found a fleet", err)
+	}
+	cfg.Bootstrap = true
+	start(t, cfg).end()
+	cfg.Bootstrap = false
+	start(t, cfg)
+}
+
 // Who may read what.
 func TestPaths(t *testing.T) {
 	r := start(t, config(t))

@@ -89,3 +89,21 @@ func TestTCPDemandsAValidNode(t *testing.T) {
 		t.Errorf("RequestPeer of an anonymous request: %v", err)
 	}
 }
+
+// A server ends the TCP side with itself; ending the port afterwards is no error.
+func TestCloseAfterServer(t *testing.T) {
+	l := newFleet(t).server(Options{})
+	srv := &http.Server{}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l.TCP()) }()
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+	_ = l.TCP().Close() // as the server does, had it been closed before it began to serve
+	if err := l.Close(); err != nil {
+		t.Errorf("closing the port: %v", err)
+	}
+}

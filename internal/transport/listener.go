@@ -165,5 +165,9 @@ func (l *Listener) Close() error {
 	for _, c := range conns {
 		c.Close("shutting down")
 	}
-	return errors.Join(l.tcp.Close(), l.quic.Close(), l.udp.Close(), l.udp.Conn.Close())
+	tcp := l.tcp.Close()
+	if errors.Is(tcp, net.ErrClosed) {
+		tcp = nil // by the server that served it
+	}
+	return errors.Join(tcp, l.quic.Close(), l.udp.Close(), l.udp.Conn.Close())
 }
