@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -204,4 +205,28 @@ func TestFamilyGGUF(t *testing.T) {
 	if err != nil || len(d.config.Windows) != 30 || d.config.Windows[29] != 512 {
 		t.Errorf("a window in llama: %v", err)
 	}
+}
+
+// TestGGUFOddValues puts values of every wrong type and size under each key: they are
+// refused, or the plan holds together.
+func TestGGUFOddValues(t *testing.T) {
+	keys := []string{"block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count",
+		"attention.head_count_kv", "attention.key_length", "rope.freq_base", "rope.scaling.factor", "rope.scaling.type",
+		"rope.scaling.original_context_length", "attention.layer_norm_rms_epsilon", "attention.sliding_window", "vocab_size"}
+	odd := []any{"x", "yarn", true, int32(-1), uint8(0), uint64(1 << 63), int64(1 << 40), uint32(1<<32 - 1), int8(3), uint16(7), int16(-7),
+		float32(math.NaN()), float32(math.Inf(1)), float32(-1), 1e308, 2.0, []int32{1}, []string{}}
+	taken := 0
+	for arch, read := range fromGGUF {
+		for _, key := range keys {
+			for _, value := range odd {
+				if d, err := read(qwenGGUF(arch, map[string]any{key: value})); err == nil {
+					checkDesign(t, arch, d)
+					taken++
+				} else if err.Error() == "" {
+					t.Errorf("%s %s = %v: an error without words", arch, key, value)
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d taken", taken, len(fromGGUF)*len(keys)*len(odd))
 }

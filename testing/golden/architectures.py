@@ -161,7 +161,7 @@ def ropes():
 
 
 def load_weights(directory):
-    """Every tensor of a directory as float32, with its element type; safetensors is a JSON header and raw data."""
+    """Every tensor of a directory as float32; a safetensors file is a JSON header and raw data."""
     tensors = {}
     for path in sorted(directory.glob("*.safetensors")):
         raw = path.read_bytes()
