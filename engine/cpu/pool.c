@@ -7,11 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SPINS = 4000 };       /* pauses before a waiting thread gives its core away */
+enum {
+  SPINS = 4000,              /* pauses before a waiting thread gives its core away */
+  CHUNKS = 4                 /* parts of a task for each lane */
+};
 
+/* A task is cut into more parts than there are lanes, and lanes take parts as they
+ * come: one that the system has taken off its core delays the part that it holds, not
+ * its share of the task. A ticket is the task's generation (high) and how many of its
+ * parts nobody has taken (low); task and arg stay as they are until every part is done. */
 struct nfc_team {
   uint32_t lanes;
-  atomic_uint generation, pending, sleeping;
+  atomic_ullong ticket;
+  atomic_uint generation, undone, sleeping;
   atomic_int quit;
   nfc_task task;
   void *arg;
@@ -19,8 +27,6 @@ struct nfc_team {
   pthread_cond_t wake;
   pthread_t *threads;
 };
-
-typedef struct member { nfc_team *team; uint32_t lane; } member;
 
 static inline void pause_core(void) {
 #if defined(__x86_64__)
@@ -57,15 +63,23 @@ static unsigned next_generation(nfc_team *t, unsigned seen) {
   return g;
 }
 
+/* Takes parts of the present task until none is left. */
+static void take_parts(nfc_team *t) {
+  unsigned long long ticket = atomic_load(&t->ticket);
+  while ((uint32_t)ticket) {
+    if (!atomic_compare_exchange_weak(&t->ticket, &ticket, ticket - 1)) continue;
+    t->task(t->arg, (uint32_t)ticket - 1, t->lanes * CHUNKS);
+    atomic_fetch_sub(&t->undone, 1);
+    ticket = atomic_load(&t->ticket);
+  }
+}
+
 static void *work(void *arg) {
-  member m = *(member *)arg;
-  free(arg);
-  nfc_team *t = m.team;
+  nfc_team *t = arg;
   for (unsigned seen = 0;;) {
     seen = next_generation(t, seen);
     if (atomic_load(&t->quit)) return NULL;
-    t->task(t->arg, m.lane, t->lanes);
-    atomic_fetch_sub(&t->pending, 1);
+    take_parts(t);
   }
 }
 
@@ -85,13 +99,7 @@ nfc_team *nfc_team_new(uint32_t threads) {
   t->threads = calloc(threads, sizeof *t->threads);
   t->lanes = 1;
   while (t->threads && t->lanes < threads) {
-    member *m = malloc(sizeof *m);
-    if (!m) break;
-    *m = (member){t, t->lanes};
-    if (nfc_thread(&t->threads[t->lanes], work, m)) {
-      free(m);
-      break;
-    }
+    if (nfc_thread(&t->threads[t->lanes], work, t)) break;
     t->lanes++;
   }
   if (t->lanes == threads) return t;
@@ -106,10 +114,12 @@ void nfc_team_run(nfc_team *t, nfc_task task, void *arg) {
   }
   t->task = task;
   t->arg = arg;
-  atomic_store(&t->pending, t->lanes - 1);
+  uint32_t parts = t->lanes * CHUNKS;
+  atomic_store(&t->undone, parts);
+  atomic_store(&t->ticket, (unsigned long long)(atomic_load(&t->generation) + 1) << 32 | parts);
   announce(t);
-  task(arg, 0, t->lanes);
-  for (int i = 0; atomic_load(&t->pending); i++) {
+  take_parts(t);
+  for (int i = 0; atomic_load(&t->undone); i++) {
     if (i < SPINS) pause_core();
     else sched_yield();
   }
