@@ -46,28 +46,48 @@ const add table_case("host/abi/one version and a full table", false, [] {
 void refused(nf_code code, const char *call) {
   check(code == NF_UNSUPPORTED, std::string(call) + " answers " + std::to_string(code));
   const std::string said = open(NF_ABI_VERSION)->last_error(nullptr);
-  check(said.find("does not honour " + std::string(call) + ":") != said.npos, std::string(call) + " says \"" + said + "\"");
+  check(said.find("does not honour " + std::string(call)) != said.npos, std::string(call) + " says \"" + said + "\"");
 }
 
 const add refusal_case("host/abi/what is not honoured says so by name", false, [] {
   const nf_api *t = open(NF_ABI_VERSION);
-  refused(t->create(nullptr, 0, nullptr, nullptr), "create");
-  refused(t->plan(nullptr, nullptr), "plan");
-  refused(t->tensor_put(nullptr, nullptr), "tensor_put");
-  refused(t->finalise(nullptr, nullptr), "finalise");
-  refused(t->slot_open(nullptr, nullptr), "slot_open");
-  refused(t->slot_close(nullptr, 0), "slot_close");
-  refused(t->mask_define(nullptr, 1, nullptr, 0), "mask_define");
-  refused(t->mask_drop(nullptr, 1), "mask_drop");
-  refused(t->submit(nullptr, nullptr), "submit");
-  refused(t->sample(nullptr, 1, nullptr, 0), "sample");
-  refused(t->wait(nullptr, 1, nullptr, 0), "wait");
   refused(t->host_pool(nullptr, nullptr, 0), "host_pool");
   refused(t->pool_resize(nullptr, 1), "pool_resize");
   refused(t->sleep(nullptr, 1), "sleep");
   refused(t->wake(nullptr), "wake");
-  refused(t->stats(nullptr, nullptr), "stats");
+});
+
+void invalid(nf_code code, const char *call) {
+  check(code == NF_INVALID, std::string(call) + " answers " + std::to_string(code));
+  const std::string said = open(NF_ABI_VERSION)->last_error(nullptr);
+  check(said.find(call) != said.npos && said.find("NULL") != said.npos, std::string(call) + " says \"" + said + "\"");
+}
+
+const add nothing_case("host/abi/no engine is an invalid one", false, [] {
+  const nf_api *t = open(NF_ABI_VERSION);
+  invalid(t->create(nullptr, 0, nullptr, nullptr), "create");
+  invalid(t->plan(nullptr, nullptr), "plan");
+  invalid(t->tensor_put(nullptr, nullptr), "tensor_put");
+  invalid(t->finalise(nullptr, nullptr), "finalise");
+  invalid(t->slot_open(nullptr, nullptr), "slot_open");
+  invalid(t->slot_close(nullptr, 0), "slot_close");
+  invalid(t->mask_define(nullptr, 1, nullptr, 0), "mask_define");
+  invalid(t->mask_drop(nullptr, 1), "mask_drop");
+  invalid(t->submit(nullptr, nullptr), "submit");
+  invalid(t->sample(nullptr, 1, nullptr, 0), "sample");
+  invalid(t->wait(nullptr, 1, nullptr, 0), "wait");
+  invalid(t->stats(nullptr, nullptr), "stats");
   t->destroy(nullptr);
+});
+
+// Asked with zeros, create tells that it is honoured before it touches a device.
+const add zeros_case("host/abi/create refuses zeros first", false, [] {
+  const nf_api *t = open(NF_ABI_VERSION);
+  nf_engine *e = nullptr;
+  nf_limits l = {};
+  l.size = sizeof l;
+  check(t->create(nullptr, 0, &l, &e) == NF_INVALID && !e, t->last_error(nullptr));
+  check(std::string(t->last_error(nullptr)).find("max_slots = 0, must be from 1 to 65536") == 0, t->last_error(nullptr));
 });
 
 const add null_case("host/abi/probe needs somewhere to write", false, [] {

@@ -1,0 +1,58 @@
+// What a step carries to the device, in one copy: host and device read the same structs.
+#pragma once
+
+#include <stdint.h>
+
+namespace nf {
+
+// One token of the step.
+struct step_token {
+  uint32_t slot, position;
+  int32_t id;      // -1: the slot's last sampled token
+  uint32_t page;   // that holds its position
+};
+
+// Tokens of one row as attention takes them: up to 16 queries (tokens times the heads
+// that share a key-value head) at a time.
+struct step_tile {
+  uint32_t slot;
+  uint32_t token;     // first token row of the step
+  uint32_t n_tokens;
+  uint32_t position;  // of the first token
+};
+
+struct step_page {
+  uint32_t slot, index, page, fresh;  // fresh 1: the slot was opened anew; no page then
+};
+
+struct step_copy {
+  uint32_t from, to;
+};
+
+struct step_bias {
+  int32_t token;
+  float bias;
+};
+
+// One row that samples.
+struct step_choice {
+  uint32_t slot, row;       // row of the result
+  uint32_t token;           // its last token row
+  uint32_t length;          // positions known: the chosen token's position
+  uint32_t prompt, choice;
+  uint32_t seed_low, seed_high;
+  float temperature, top_p, min_p, typical_p, presence, frequency, repetition;
+  uint32_t top_k, logprobs, top_logprobs;
+  uint32_t biases, n_biases;  // among the step's biases
+  uint32_t n_eos;             // tokens that follow the biases and are not allowed yet
+  uint32_t mask;              // first word among the step's masks; no_mask: all are allowed
+  uint32_t late;
+};
+
+constexpr uint32_t no_mask = 0xffffffffu;
+
+// engine/model computes the workspace from these.
+static_assert(sizeof(step_token) == 16 && sizeof(step_tile) == 16 && sizeof(step_page) == 16 && sizeof(step_copy) == 8, "footprint");
+static_assert(sizeof(step_choice) == 92 && sizeof(step_bias) == 8, "footprint");
+
+}  // namespace nf

@@ -1,0 +1,247 @@
+#include "kernels/attention/attention.h"
+
+#include "common/element.cuh"
+#include "common/mma.cuh"
+#include "common/status.h"
+
+namespace nf {
+namespace {
+
+using bf16 = __nv_bfloat16;
+
+constexpr int warps = 8;      // of a block: each takes every eighth page
+constexpr uint32_t span = 32; // keys that one round of a warp covers
+
+// Running softmax of the rows g and g + 8.
+struct running {
+  float top[2], sum[2];
+};
+
+// What one thread keeps: DIM is dim rounded up to 32.
+template <int DIM>
+struct state {
+  vec16 q[DIM / 32][2];
+  tile out[DIM / 8];
+  running r;
+};
+
+// A tile's place in the step.
+struct place {
+  uint32_t group, kv_head, g, c;
+  step_tile t;
+
+  __device__ uint32_t queries() const { return t.n_tokens * group; }
+  __device__ uint32_t position(uint32_t query) const { return t.position + min(query / group, t.n_tokens - 1); }
+};
+
+template <int DIM>
+__device__ __forceinline__ void load_queries(const attention_args &a, const place &p, state<DIM> &s) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint32_t query = p.g + half * 8, token = p.t.token + query / p.group, head = p.kv_head * p.group + query % p.group;
+    const bf16 *row = static_cast<const bf16 *>(a.qkv) + (static_cast<size_t>(token) * (a.heads + 2 * a.kv_heads) + head) * a.dim;
+#pragma unroll
+    for (int b = 0; b < DIM / 32; b++) {
+      const uint32_t d = b * 32 + p.c * 8;
+      s.q[b][half] = query < p.queries() && d < a.dim ? load_shared_by_blocks(row + d) : vec16{};
+    }
+  }
+}
+
+// Scores of 32 keys. Column n of tile j is the key n/2 * 8 + 2j + n%2, so that thread c
+// ends up with the keys 8c to 8c + 7, as the product with V wants them.
+template <int DIM>
+__device__ __forceinline__ void score(const attention_args &a, const place &p, const state<DIM> &s, const bf16 *k, tile (&scores)[4]) {
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    const bf16 *key = k + (p.g / 2 * 8 + 2 * j + p.g % 2) * a.pool.dim;
+    scores[j] = {};
+#pragma unroll
+    for (int b = 0; b < DIM / 32; b++) {
+      const uint32_t d = b * 32 + p.c * 8;
+      mma32(scores[j], s.q[b][0], s.q[b][1], d < a.dim ? load_once(key + d) : vec16{});
+    }
+  }
+}
+
+__device__ __forceinline__ bool sees(const attention_args &a, uint32_t query, uint32_t key) {
+  return key <= query && (a.window == 0 || query - key < a.window);
+}
+
+__device__ __forceinline__ float quad_max(float v) {
+  v = fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 1));
+  return fmaxf(v, __shfl_xor_sync(0xffffffffu, v, 2));
+}
+
+// Scales and masks the scores of keys from `first` on, turns them into weights and
+// corrects what was summed before.
+template <int DIM>
+__device__ __forceinline__ void soften(const attention_args &a, const place &p, state<DIM> &s, uint32_t first, tile (&x)[4]) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint32_t query = p.position(p.g + half * 8);
+    float top = s.r.top[half];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      float &v = x[i / 2].v[half * 2 + i % 2];
+      v *= a.scale;
+      if (a.softcap > 0) v = a.softcap * tanhf(v / a.softcap);
+      if (!sees(a, query, first + p.c * 8 + i)) v = -INFINITY;
+      top = fmaxf(top, v);
+    }
+    top = quad_max(top);
+    const float base = top == -INFINITY ? 0 : top;  // nothing seen yet: every weight is 0
+    const float before = expf(s.r.top[half] - base);
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      float &v = x[i / 2].v[half * 2 + i % 2];
+      v = expf(v - base);
+      sum += v;
+    }
+    s.r.top[half] = top;
+    s.r.sum[half] = s.r.sum[half] * before + sum;
+#pragma unroll
+    for (int n = 0; n < DIM / 8; n++) {
+      s.out[n].v[half * 2] *= before;
+      s.out[n].v[half * 2 + 1] *= before;
+    }
+  }
+}
+
+// Keeps the first n of eight elements, the rest zero: what lies beyond a sequence's end
+// in a page may be anything, and zero times a NaN is a NaN.
+__device__ __forceinline__ vec16 first_of(vec16 v, int n) {
+#pragma unroll
+  for (int w = 0; w < 4; w++) {
+    if (n <= 2 * w) v.word[w] = 0;
+    if (n == 2 * w + 1) v.word[w] &= 0xffffu;
+  }
+  return v;
+}
+
+template <int DIM>
+__device__ __forceinline__ void add_values(const attention_args &a, const place &p, state<DIM> &s, const bf16 *v, int there, const tile (&x)[4]) {
+  vec16 upper, lower;
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    upper.word[j] = pack2(x[j].v[0], x[j].v[1]);
+    lower.word[j] = pack2(x[j].v[2], x[j].v[3]);
+  }
+#pragma unroll
+  for (int n = 0; n < DIM / 8; n++) {
+    const uint32_t d = n * 8 + p.g;
+    const vec16 values = d < a.dim ? load_once(v + static_cast<size_t>(d) * NF_PAGE + p.c * 8) : vec16{};
+    mma32(s.out[n], upper, lower, first_of(values, there - static_cast<int>(p.c * 8)));
+  }
+}
+
+// Walks a warp's share of the pages.
+template <int DIM>
+__device__ __forceinline__ void walk(const attention_args &a, const place &p, state<DIM> &s) {
+  const uint32_t end = p.t.position + p.t.n_tokens;  // positions whose K and V are there
+  const uint32_t from = a.window > 0 && p.t.position >= a.window ? p.t.position - a.window + 1 : 0;
+  const uint32_t *table = a.books.table + static_cast<size_t>(p.t.slot) * a.books.width;
+  const bf16 *pool = static_cast<const bf16 *>(a.pool.kv);
+  for (uint32_t index = threadIdx.x / 32; index * NF_PAGE < end; index += warps) {
+    if ((index + 1) * NF_PAGE <= from) continue;
+    const uint32_t page = table[index];
+    for (uint32_t at = 0; at < NF_PAGE && index * NF_PAGE + at < end; at += span) {
+      const uint32_t first = index * NF_PAGE + at;
+      tile x[4];
+      score<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 0, p.kv_head) + at * a.pool.dim, x);
+      soften<DIM>(a, p, s, first, x);
+      add_values<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 1, p.kv_head) + at, static_cast<int>(min(end - first, span)), x);
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    s.r.sum[half] += __shfl_xor_sync(0xffffffffu, s.r.sum[half], 1);
+    s.r.sum[half] += __shfl_xor_sync(0xffffffffu, s.r.sum[half], 2);
+  }
+}
+
+template <int DIM>
+struct exchange {
+  float top[16], sum[16], out[16][DIM];
+};
+
+// Adds the warps' sums to warp 0's, one after another.
+template <int DIM>
+__device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<DIM> &e) {
+  const int warp = threadIdx.x / 32;
+  for (int w = 1; w < warps; w++) {
+    if (warp == w) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const uint32_t r = p.g + half * 8;
+        e.top[r] = s.r.top[half];
+        e.sum[r] = s.r.sum[half];
+#pragma unroll
+        for (int i = 0; i < DIM / 4; i++) e.out[r][i / 2 * 8 + p.c * 2 + i % 2] = s.out[i / 2].v[half * 2 + i % 2];
+      }
+    }
+    __syncthreads();
+    if (warp == 0) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const uint32_t r = p.g + half * 8;
+        const float top = fmaxf(s.r.top[half], e.top[r]), base = top == -INFINITY ? 0 : top;
+        const float mine = expf(s.r.top[half] - base), theirs = expf(e.top[r] - base);
+        s.r.top[half] = top;
+        s.r.sum[half] = s.r.sum[half] * mine + e.sum[r] * theirs;
+#pragma unroll
+        for (int i = 0; i < DIM / 4; i++) {
+          float &v = s.out[i / 2].v[half * 2 + i % 2];
+          v = v * mine + e.out[r][i / 2 * 8 + p.c * 2 + i % 2] * theirs;
+        }
+      }
+    }
+    __syncthreads();
+  }
+}
+
+// A block per tile and key-value head. Every query sees the pages in the same order
+// whatever else is in the step, so its bits depend on its own sequence alone.
+template <int DIM>
+__global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args a) {
+  __shared__ exchange<DIM> shared;
+  const uint32_t lane = threadIdx.x % 32;
+  const place p = {a.heads / a.kv_heads, blockIdx.y, lane / 4, lane % 4, a.tiles[blockIdx.x]};
+  state<DIM> s = {};
+  s.r = {{-INFINITY, -INFINITY}, {0, 0}};
+  load_queries<DIM>(a, p, s);
+  walk<DIM>(a, p, s);
+  combine<DIM>(p, s, shared);
+  if (threadIdx.x >= 32) return;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint32_t query = p.g + half * 8, token = p.t.token + query / p.group, head = p.kv_head * p.group + query % p.group;
+    if (query >= p.queries()) continue;
+    bf16 *row = static_cast<bf16 *>(a.out) + (static_cast<size_t>(token) * a.heads + head) * a.dim;
+#pragma unroll
+    for (int n = 0; n < DIM / 8; n++) {
+      const uint32_t d = n * 8 + p.c * 2;
+      if (d >= a.dim) continue;
+      row[d] = from_float<bf16>(s.out[n].v[half * 2] / s.r.sum[half]);
+      row[d + 1] = from_float<bf16>(s.out[n].v[half * 2 + 1] / s.r.sum[half]);
+    }
+  }
+}
+
+}  // namespace
+
+nf_code attention_launch(const attention_args &a, cudaStream_t stream) {
+  if (a.n_tiles == 0) return NF_OK;
+  const dim3 grid(a.n_tiles, a.kv_heads);
+  if (a.dim <= 32) {
+    attention<32><<<grid, warps * 32, 0, stream>>>(a);
+  } else if (a.dim <= 64) {
+    attention<64><<<grid, warps * 32, 0, stream>>>(a);
+  } else {
+    attention<128><<<grid, warps * 32, 0, stream>>>(a);
+  }
+  return code_of(cudaGetLastError());
+}
+
+}  // namespace nf
