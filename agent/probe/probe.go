@@ -29,7 +29,7 @@ var ErrNoDevice = errors.New("probe: no such device")
 // Providers are the probes of this build, in the order in which their devices are
 // shown. A further kind of device is one more line here.
 func Providers() []Probe {
-	return []Probe{NewCPU("/")}
+	return []Probe{NewCPU("/"), NewCUDA()}
 }
 
 // Host is all devices of the host.

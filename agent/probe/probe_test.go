@@ -149,8 +149,8 @@ func TestThisHost(t *testing.T) {
 	h := Open(Providers(), slog.New(slog.DiscardHandler))
 	defer h.Close()
 	found := h.Devices()
-	if len(found) != 1 {
-		t.Fatalf("%d devices, want the processor alone", len(found))
+	if len(found) == 0 || len(found) > len(Providers()) {
+		t.Fatalf("%d devices, want the processor and a GPU at most", len(found))
 	}
 	d := found[0]
 	if d.GetId() != CPUDevice || d.GetKind() != "cpu" || d.GetName() == "" || d.GetCores() == 0 || d.GetCores() > uint32(runtime.NumCPU()) {
