@@ -20,7 +20,7 @@ func agentCommand() *cobra.Command {
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := conf.Load(c.LocalFlags(), os.Environ()); err != nil {
-				return err
+				return usageError{err}
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -29,6 +29,9 @@ func agentCommand() *cobra.Command {
 			cfg.Engine = []string{self, "engine"}
 			cfg.Version = version
 			cfg.Log = obs.Logger(os.Stderr, slog.LevelInfo, "agent")
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
 			return agent.Run(c.Context(), cfg)
 		},
 	}

@@ -19,10 +19,13 @@ func coordinatorCommand() *cobra.Command {
 		Args:  exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := conf.Load(c.LocalFlags(), os.Environ()); err != nil {
-				return err
+				return usageError{err}
 			}
 			cfg.Version = version
 			cfg.Log = obs.Logger(os.Stderr, slog.LevelInfo, "coordinator")
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
 			return coordinator.Run(c.Context(), cfg)
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,7 +95,7 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 
 func reportChanges(said map[string]string, d api.Deployment) {
 	for _, i := range d.Instances {
-		if now := i.State + " " + i.Message; said[i.ID] != now {
+		if now := strings.TrimSpace(i.State + " " + i.Message); said[i.ID] != now {
 			said[i.ID] = now
 			fmt.Fprintf(os.Stderr, "%s on %s: %s\n", d.Name, i.Node, now)
 		}

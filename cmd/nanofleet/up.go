@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,11 @@ func (u *upFlags) resolve() error {
 	}
 	if (u.tlsCert == "") != (u.tlsKey == "") {
 		return usagef("--tls-cert and --tls-key go together")
+	}
+	if u.tlsCert != "" {
+		if _, err := tls.LoadX509KeyPair(u.tlsCert, u.tlsKey); err != nil {
+			return usagef("--tls-cert %s, --tls-key %s: %w", u.tlsCert, u.tlsKey, err)
+		}
 	}
 	if u.model != "" {
 		if _, err := os.Stat(u.model); err != nil {

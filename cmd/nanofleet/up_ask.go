@@ -48,7 +48,7 @@ func awaitClient(ctx context.Context, o *options) (*api.Client, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the coordinator does not answer: %w; see %s", err, filepath.Join(o.data, "log"))
+			return nil, fmt.Errorf("the coordinator does not answer: %w; %s", err, lastWords(o.data, "coordinator"))
 		case <-time.After(25 * time.Millisecond):
 		}
 	}

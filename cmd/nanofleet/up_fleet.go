@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,6 +113,9 @@ func (f *localFleet) startCoordinator(u *upFlags, p ports) error {
 	if err := canListenTCP(u.api); err != nil {
 		return fmt.Errorf("%w; choose another with --api", err)
 	}
+	if err := leaveOwnCert(f.data, u.tlsCert); err != nil {
+		return err
+	}
 	args := []string{
 		"--data", filepath.Join(f.data, "coordinator"), "--api", u.api, "--listen", p.Fleet,
 		"--metrics", p.Metrics, "--bootstrap", "--admin-key-file", filepath.Join(f.data, keyFileName),
@@ -161,10 +163,19 @@ func isEnrolled(agentDir string) (bool, error) {
 	return id.Enrolled(), nil
 }
 
+// tokenPatience is shorter than that of whoever awaits the start, to tell them why.
+const tokenPatience = 20 * time.Second
+
+// lastWords quotes the end of a role's log, where the reason of its end is.
+func lastWords(data, role string) string {
+	log := filepath.Join(data, "log", role+".log")
+	return fmt.Sprintf("%s ends with: %s", log, lastLine(log))
+}
+
 // joinToken asks the coordinator for a token, as an operator would, and leaves it in
 // a file that only this user reads.
 func (f *localFleet) joinToken() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), tokenPatience)
 	defer cancel()
 	o := &options{data: f.data}
 	var t api.Token
@@ -179,7 +190,7 @@ func (f *localFleet) joinToken() (string, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("the coordinator gave no join token: %w; see %s", err, filepath.Join(f.data, "log", "coordinator.log"))
+			return "", fmt.Errorf("the coordinator gave no join token: %w; %s", err, lastWords(f.data, "coordinator"))
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
@@ -263,6 +274,3 @@ func (f *localFleet) stop() {
 	}
 	f.lock.Close()
 }
-
-// newID draws a short random id.
-func newID() string { return rand.Text()[:12] }
