@@ -1,30 +1,23 @@
 package e2e
 
 import (
-	"context"
-	"net"
-	"strings"
+	"net/http"
 	"time"
 )
 
-// awaitAnswering waits until the API port accepts connections again: an app whose
-// coordinator was killed sees its port closed and connects anew.
-func (f *fleet) awaitAnswering() {
+// awaitProcess waits until a coordinator process answers again, on a connection of its
+// own: an app whose coordinator was killed sees its connections closed. Nothing more
+// is waited for: the next request must be answered however early it comes.
+func (f *fleet) awaitProcess() {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	addr := strings.TrimPrefix(f.base, "http://")
-	for {
-		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-			c.Close()
-			if f.client().WaitReady(ctx, 10*time.Millisecond) == nil {
-				return
-			}
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if resp, err := fresh.Get(f.base + "/healthz"); err == nil {
+			resp.Body.Close()
+			return
 		}
-		select {
-		case <-ctx.Done():
+		if time.Now().After(end) {
 			f.t.Fatal("the API does not come back")
-		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

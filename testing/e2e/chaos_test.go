@@ -18,7 +18,7 @@ func TestKillEachProcess(t *testing.T) {
 	} {
 		before := f.processes()
 		c.kill()
-		f.awaitAnswering()
+		f.awaitProcess()
 		if got := f.ask(q.Question); got != q.Answer {
 			t.Errorf("after killing %s: %q, want %q", c.name, got, q.Answer)
 		}

@@ -150,11 +150,20 @@ func (f *fleet) role(name string) svc.Process {
 	return p
 }
 
+// kill ends processes as the kernel does when memory runs out, and returns once they
+// are gone.
 func kill(t *testing.T, ps ...svc.Process) {
 	t.Helper()
 	for _, p := range ps {
 		if err := p.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, p := range ps {
+		for end := time.Now().Add(patience); p.Running(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("pid %d survives SIGKILL", p.PID)
+			}
 		}
 	}
 }

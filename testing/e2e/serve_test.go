@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +107,31 @@ func TestStateSurvives(t *testing.T) {
 	}
 }
 
+// TestChat talks through a pipe: it remembers, and with --json each answer is a line.
+func TestChat(t *testing.T) {
+	f := up(t)
+	for _, colour := range []string{"red", "green"} {
+		cmd := exec.Command(binary, "chat", "tiny", "--temperature", "0", "--json", "--data", f.data)
+		cmd.Stdin = strings.NewReader("My favourite colour is " + colour + ".\nWhat is my favourite colour?\n/new\nHello!\n/quit\nHello!\n")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		want := []string{"I will remember that.", "Your favourite colour is " + colour + ".", "Hello! How can I help you?"}
+		var got []string
+		for line := range strings.Lines(string(out)) {
+			var said struct{ Role, Content string }
+			if err := json.Unmarshal([]byte(line), &said); err != nil || said.Role != "assistant" {
+				t.Errorf("line %q: %v", line, err)
+			}
+			got = append(got, said.Content)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestCommandLine walks the verbs as an operator would.
 func TestCommandLine(t *testing.T) {
 	f := up(t)
@@ -152,10 +179,21 @@ func TestCommandLine(t *testing.T) {
 		args []string
 		code int
 	}{
-		"unknown flag":   {[]string{"status", "--nonsense"}, 2},
-		"no such model":  {[]string{"deploy", "none"}, 4},
-		"no coordinator": {[]string{"status", "--server", "http://127.0.0.1:1"}, 3},
-		"missing file":   {[]string{"model", "add", "/nonexistent.gguf", "--name", "x"}, 1},
+		"unknown flag":        {[]string{"status", "--nonsense"}, 2},
+		"no such model":       {[]string{"deploy", "none"}, 4},
+		"no coordinator":      {[]string{"status", "--server", "http://127.0.0.1:1"}, 3},
+		"missing file":        {[]string{"model", "add", "/nonexistent.gguf", "--name", "x"}, 1},
+		"endless file":        {[]string{"model", "add", "/dev/zero", "--name", "x"}, 1},
+		"no name":             {[]string{"model", "add", tiny.GGUF()}, 2},
+		"bad name":            {[]string{"model", "add", tiny.GGUF(), "--name", "a/b"}, 4},
+		"no such verb":        {[]string{"dance"}, 2},
+		"no such key verb":    {[]string{"key", "dance"}, 2},
+		"an empty id":         {[]string{"key", "revoke", ""}, 2},
+		"no address":          {[]string{"status", "--server", "ftp://x"}, 2},
+		"no temperature":      {[]string{"chat", "tiny", "--temperature", "NaN"}, 2},
+		"bench of nothing":    {[]string{"bench", "--model", "none", "--requests", "2"}, 1},
+		"no such model file":  {[]string{"up", "--api", "127.0.0.1:0", "--model", "/nonexistent.gguf"}, 2},
+		"no such certificate": {[]string{"up", "--api", "127.0.0.1:0", "--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.pem"}, 2},
 	} {
 		if out, code := f.cli(c.args...); code != c.code {
 			t.Errorf("%s: exit %d, want %d: %s", name, code, c.code, out)

@@ -1,14 +1,20 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
@@ -39,6 +45,65 @@ func TestTLSBeyondLoopback(t *testing.T) {
 	if out := f.must("status"); !strings.Contains(out, "1/1") {
 		t.Errorf("status over TLS:\n%s", out)
 	}
+}
+
+// TestOwnCertificate gives the API a certificate of a name that is not this host's, as
+// operators do: apps that trust it are served, and so are our own verbs on this host.
+func TestOwnCertificate(t *testing.T) {
+	f := &fleet{t: t, data: t.TempDir()}
+	t.Cleanup(f.down)
+	cert, key := certificate(t, "api.example.org")
+	out := f.must("up", "--api", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key,
+		"--model", tiny.GGUF(), "--name", "tiny", "--detach", "--ask", questions()[0].Question)
+	if !strings.Contains(out, questions()[0].Answer) {
+		t.Errorf("up says %s", out)
+	}
+	app := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(t, cert), ServerName: "api.example.org"}}}
+	resp, err := app.Get(strings.TrimSpace(f.read("endpoint")) + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if out := f.must("status"); !strings.Contains(out, "1/1") {
+		t.Errorf("status:\n%s", out)
+	}
+	// Another certificate is not believed, be it the API's or not.
+	other, _ := certificate(t, "api.example.org")
+	if err := os.Rename(other, filepath.Join(f.data, "api.crt")); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := f.cli("status"); code == 0 || !strings.Contains(out, "certificate") {
+		t.Errorf("with another certificate: exit %d, %s", code, out)
+	}
+}
+
+// certificate writes a self-signed certificate for a name, and its key.
+func certificate(t *testing.T, name string) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(file, kind string, b []byte) string {
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", secret)
 }
 
 func pool(t *testing.T, path string) *x509.CertPool {
