@@ -26,6 +26,10 @@ namespace nf {
 
 constexpr uint32_t no_page = 0xffffffffu;
 
+// Decode steps of up to this many rows run a pass captured by finalise; beyond it the
+// kernels outlast their launches.
+constexpr uint32_t captured_rows_max = 64;
+
 // The submitter's book of one slot.
 struct slot_state {
   bool open = false, sampled = false;  // sampled: a submitted row samples
@@ -71,6 +75,7 @@ struct nf_engine {
   char *weights = nullptr, *activations = nullptr, *workspace = nullptr;
   nf::kv_pool pool = {};
   nf::slot_books books = {};
+  std::vector<cudaGraphExec_t> captured;  // by rows - 1: all decode one token and sample
 
   // The submitter's books.
   std::vector<nf::slot_state> slots;
@@ -109,6 +114,8 @@ nf_code engine_stats(nf_engine *e, nf_stats *out);
 
 // Queues a step's kernels and, unless rows wait for masks, the way back of its results.
 nf_code launch_step(nf_engine *e, step_state *s);
+// Captures the passes of decode steps.
+nf_code capture_passes(nf_engine *e);
 // Queues the choice of the rows whose masks came late, and the way back.
 nf_code launch_late(nf_engine *e, step_state *s);
 

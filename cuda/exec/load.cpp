@@ -144,6 +144,7 @@ nf_code engine_finalise(nf_engine *e, nf_bytes *bytes) {
     if (const nf_code c = prepare(e, &s)) return c;
   }
   if (const nf_code c = fill(e)) return c;
+  if (const nf_code c = capture_passes(e)) return c;
   e->slots.resize(e->limits.max_slots);
   e->stats.memory_peak = p.bytes.weights + p.bytes.kv + p.bytes.activations + p.bytes.workspace;
   e->last_done = std::chrono::steady_clock::now();
@@ -158,6 +159,7 @@ void engine_destroy(nf_engine *e) {
   if (!e) return;
   cudaSetDevice(e->device);
   cudaStreamSynchronize(e->stream);
+  for (cudaGraphExec_t g : e->captured) cudaGraphExecDestroy(g);
   for (void *p : {static_cast<void *>(e->weights), static_cast<void *>(e->activations), static_cast<void *>(e->workspace), e->pool.kv}) cudaFree(p);
   for (step_state &s : e->steps) {
     cudaFreeHost(s.staging);

@@ -24,10 +24,17 @@ class pass {
 
   nf_code books() {
     nf_code c = pages_copy(e_->pool, staged<step_copy>(s_.copies), s_.n_copies, e_->stream);
-    if (!c) c = pages_enter(e_->books, staged<step_page>(s_.pages), s_.n_pages, e_->stream);
-    if (!c) c = pages_tokens(e_->pool, e_->books, staged<step_token>(s_.tokens), ids(), s_.n_tokens, e_->stream);
+    return c ? c : pages_enter(e_->books, staged<step_page>(s_.pages), s_.n_pages, e_->stream);
+  }
+
+  // From tokens to logits.
+  nf_code compute() {
+    nf_code c = pages_tokens(e_->pool, e_->books, staged<step_token>(s_.tokens), ids(), s_.n_tokens, e_->stream);
+    for (size_t i = 0; i < e_->plan.ops.size() && !c; i++) c = op(e_->plan.ops[i]);
     return c;
   }
+
+ private:
 
   nf_code op(const nf_op &op) {
     switch (op.kind) {
@@ -40,7 +47,6 @@ class pass {
     }
   }
 
- private:
   template <typename T>
   const T *staged(uint64_t offset) const {
     return reinterpret_cast<const T *>(e_->workspace + offset);
@@ -169,6 +175,32 @@ nf_code lost(nf_engine *e, nf_code c) {
   return fail(NF_DEVICE_LOST, std::string("submit: a kernel was not launched: ") + cudaGetErrorString(cudaGetLastError()));
 }
 
+// Whether every row of a step decodes one token and samples.
+bool decodes(const step_state &s) { return s.n_tokens == s.n_rows && s.n_sampled == s.n_rows && s.n_tiles == s.n_rows; }
+
+nf_code compute(nf_engine *e, const step_state &s, pass *p) {
+  if (s.n_tokens == 0) return NF_OK;
+  if (!decodes(s) || s.n_rows > e->captured.size()) return p->compute();
+  return code_of(cudaGraphLaunch(e->captured[s.n_rows - 1], e->stream));
+}
+
+// Captures a pass over n rows that decode; what it reads of the step lies as submit
+// packs it.
+cudaError_t capture(nf_engine *e, uint32_t n, cudaGraphExec_t *out) {
+  step_state s;
+  s.n_rows = s.n_tokens = s.n_tiles = s.n_sampled = n;
+  s.tiles = aligned(sizeof(step_token) * n);
+  s.sampled = s.tiles + aligned(sizeof(step_tile) * n);
+  cudaGraph_t graph = nullptr;
+  if (const cudaError_t err = cudaStreamBeginCapture(e->stream, cudaStreamCaptureModeThreadLocal)) return err;
+  const nf_code c = pass(e, s).compute();
+  cudaError_t err = cudaStreamEndCapture(e->stream, &graph);
+  if (!err && c) err = cudaErrorInvalidValue;
+  if (!err) err = cudaGraphInstantiate(out, graph, 0);
+  if (graph) cudaGraphDestroy(graph);
+  return err;
+}
+
 bool any_late(const step_state &s) {
   return std::any_of(s.choices.begin(), s.choices.end(), [](const step_choice &c) { return c.late != 0; });
 }
@@ -182,15 +214,22 @@ nf_code launch_step(nf_engine *e, step_state *s) {
   if (err) return cuda_failed(e, err, "submit");
   pass p(e, *s);
   nf_code c = p.books();
-  if (s->n_tokens > 0) {
-    for (size_t i = 0; i < e->plan.ops.size() && !c; i++) c = p.op(e->plan.ops[i]);
-  }
+  if (!c) c = compute(e, *s, &p);
   if (c) return lost(e, c);
   if ((err = keep_logits(e, s))) return cuda_failed(e, err, "submit");
   c = sample(e, *s, e->workspace + s->chosen, e->workspace + s->mask_words, 0);
   if (c) return lost(e, c);
   if (!any_late(*s)) return end(e, s);
   return s->late == 0 ? launch_late(e, s) : NF_OK;
+}
+
+nf_code capture_passes(nf_engine *e) {
+  for (uint32_t n = 1; n <= std::min({captured_rows_max, e->limits.max_rows, e->limits.max_tokens}); n++) {
+    cudaGraphExec_t g = nullptr;
+    if (const cudaError_t err = capture(e, n, &g)) return cuda_failed(e, err, "finalise: capturing a pass");
+    e->captured.push_back(g);
+  }
+  return NF_OK;
 }
 
 nf_code launch_late(nf_engine *e, step_state *s) {

@@ -242,12 +242,13 @@ class layout {
 
   void pack() {
     packer p(out_->staging);
+    // First what a captured pass reads: where these lie follows from their numbers.
     out_->tokens = p.put(tokens_);
     out_->tiles = p.put(tiles_);
+    out_->sampled = p.put(sampled_);
+    out_->chosen = p.put(out_->choices);
     out_->pages = p.put(pages_);
     out_->copies = p.put(copies_);
-    out_->chosen = p.put(out_->choices);
-    out_->sampled = p.put(sampled_);
     out_->biases = p.put(biases_);
     out_->mask_words = p.put(masks_);
     out_->used = p.used();

@@ -27,4 +27,8 @@ struct attention_args {
 // Queues the attention. The caller has checked the arguments.
 nf_code attention_launch(const attention_args &a, cudaStream_t stream);
 
+// In float64 on the CPU: n_tokens rows of one sequence from position on, over K and V of
+// all its positions, [position][kv_head][dim].
+void attention_reference(const attention_args &a, const float *qkv, const float *k, const float *v, uint32_t position, uint32_t n_tokens, double *out);
+
 }  // namespace nf

@@ -1,0 +1,79 @@
+#include <stdio.h>
+
+#include <string.h>
+
+#include <vector>
+
+#include "harness/bench.h"
+#include "harness/device.h"
+#include "harness/random.h"
+#include "kernels/attention/attention.h"
+
+namespace nf::bench {
+namespace {
+
+using harness::buffer;
+
+constexpr size_t beyond_l2 = 128u << 20;  // bytes of K and V that rotate
+constexpr uint32_t heads = 16, kv_heads = 8, dim = 128;
+
+template <typename T>
+std::vector<uint8_t> raw(const std::vector<T> &v) {
+  std::vector<uint8_t> out(v.size() * sizeof(T));
+  memcpy(out.data(), v.data(), out.size());
+  return out;
+}
+
+// n sequences with n_tokens new ones each after `position` others; layers rotate.
+void shape(uint32_t n, uint32_t position, uint32_t n_tokens) {
+  const uint32_t width = (position + n_tokens + NF_PAGE - 1) / NF_PAGE;
+  const size_t layer = 4ull * n * width * NF_PAGE * kv_heads * dim;
+  const uint32_t layers = static_cast<uint32_t>(beyond_l2 / layer + 1);
+  const attention_args sizes = {nullptr, nullptr, nullptr, {nullptr, nullptr, n * width, layers, kv_heads, dim}, {}, 0, 0, heads, kv_heads, dim, 0, 0.088388f, 0};
+  const size_t elements = sizes.pool.at(layers, 0, 0, 0);
+  buffer pool(2 * elements), q(2ull * n * n_tokens * (heads + 2 * kv_heads) * dim), out(2ull * n * n_tokens * heads * dim), table(4ull * n * width);
+  const std::vector<uint8_t> some = harness::to_bytes(harness::random_values(1 << 16, 1, 1, NF_BF16), NF_BF16);
+  for (buffer *b : {&pool, &q}) {
+    const size_t bytes = b == &pool ? 2 * elements : 2ull * n * n_tokens * (heads + 2 * kv_heads) * dim;
+    std::vector<uint8_t> all(bytes);
+    for (size_t i = 0; i < bytes; i++) all[i] = some[i % some.size()];
+    b->put(all);
+  }
+  std::vector<uint32_t> pages(n * width);
+  for (uint32_t i = 0; i < pages.size(); i++) pages[i] = i;
+  table.put(raw(pages));
+  std::vector<step_tile> tiles;
+  for (uint32_t s = 0; s < n; s++) {
+    for (uint32_t t = 0; t < n_tokens; t += 8) tiles.push_back({s, s * n_tokens + t, n_tokens - t < 8 ? n_tokens - t : 8, position + t});
+  }
+  buffer listed(tiles.size() * sizeof(step_tile));
+  listed.put(raw(tiles));
+  attention_args a = sizes;
+  a.qkv = q.data();
+  a.out = out.data();
+  a.tiles = static_cast<const step_tile *>(listed.data());
+  a.pool.kv = pool.data();
+  a.books = {static_cast<uint32_t *>(table.data()), width, nullptr, nullptr};
+  a.n_tiles = static_cast<uint32_t>(tiles.size());
+  const timing t = time_calls(16, [&](int i, cudaStream_t stream) {
+    a.layer = i % layers;
+    attention_launch(a, stream);
+  });
+  const double bytes = 4.0 * n * (position + n_tokens) * kv_heads * dim, flops = 4.0 * n * n_tokens * (position + n_tokens / 2.0) * heads * dim;
+  printf("attention %4u x (%5u + %4u)  %8.2f us  %6.0f GB/s of K and V, %3.0f %% of peak  %6.1f TFLOP/s\n", n, position, n_tokens, t.median * 1e6, bytes / t.median / 1e9,
+         100 * bytes / t.median / harness::memory_peak(), flops / t.median / 1e12);
+}
+
+void run() {
+  printf("attention: 16 query heads, 8 key-value heads of 128\n");
+  for (const uint32_t n : {1u, 16u, 64u, 256u}) shape(n, 575, 1);
+  shape(1, 4095, 1);
+  shape(64, 4095, 1);
+  shape(1, 0, 1024);
+  shape(1, 0, 4096);
+}
+
+const add registered(run);
+
+}  // namespace
+}  // namespace nf::bench

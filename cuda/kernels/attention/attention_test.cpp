@@ -1,0 +1,157 @@
+#include <math.h>
+#include <string.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "harness/device.h"
+#include "harness/random.h"
+#include "harness/test.h"
+#include "kernels/attention/attention.h"
+
+namespace nf::test {
+namespace {
+
+using harness::buffer;
+
+struct row {
+  uint32_t position, n_tokens;
+};
+
+struct shape {
+  uint32_t heads, kv_heads, dim;
+  std::vector<row> rows;
+  uint32_t window = 0;
+  float softcap = 0;
+};
+
+std::string text(const shape &s) {
+  return std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " + std::to_string(s.dim) + ", first row at " + std::to_string(s.rows[0].position) + " + " + std::to_string(s.rows[0].n_tokens);
+}
+
+template <typename T>
+std::vector<uint8_t> raw(const std::vector<T> &v) {
+  std::vector<uint8_t> out(v.size() * sizeof(T));
+  memcpy(out.data(), v.data(), out.size());
+  return out;
+}
+
+// A pool whose unused places hold NaN, with each sequence on pages in random order.
+class scene {
+ public:
+  explicit scene(const shape &s) : s_(s), random_(s.dim) {
+    for (const row &r : s.rows) width_ = std::max(width_, (r.position + r.n_tokens + NF_PAGE - 1) / NF_PAGE);
+    pages_ = static_cast<uint32_t>(s.rows.size()) * width_ + 3;
+    pool_.assign(static_cast<size_t>(layers) * pages_ * 2 * s.kv_heads * NF_PAGE * s.dim, NAN);
+    table_.resize(s.rows.size() * width_);
+    std::vector<uint32_t> order(pages_);
+    for (uint32_t i = 0; i < pages_; i++) order[i] = i;
+    std::shuffle(order.begin(), order.end(), random_);
+    std::copy(order.begin(), order.begin() + table_.size(), table_.begin());
+    for (uint32_t i = 0; i < s.rows.size(); i++) add_row(i);
+  }
+
+  std::vector<float> run() {
+    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), tiles(tiles_.size() * sizeof(step_tile)), out(want_.size() * 2);
+    q.put(harness::to_bytes(qkv_, NF_BF16));
+    pool.put(harness::to_bytes(pool_, NF_BF16));
+    table.put(raw(table_));
+    tiles.put(raw(tiles_));
+    attention_args a = arguments();
+    a.qkv = q.data();
+    a.out = out.data();
+    a.tiles = static_cast<const step_tile *>(tiles.data());
+    a.pool.kv = pool.data();
+    a.books.table = static_cast<uint32_t *>(table.data());
+    check(attention_launch(a, nullptr) == NF_OK, text(s_) + ": launch failed");
+    harness::must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    check(out.intact() && q.intact() && pool.intact(), text(s_) + ": wrote outside of its output");
+    return harness::from_bytes(out.get(), NF_BF16);
+  }
+
+  const std::vector<double> &want() const { return want_; }
+
+ private:
+  static constexpr uint32_t layers = 2, layer = 1;
+
+  attention_args arguments() const {
+    attention_args a = {};
+    a.pool = {nullptr, nullptr, pages_, layers, s_.kv_heads, s_.dim};
+    a.books.width = width_;
+    a.n_tiles = static_cast<uint32_t>(tiles_.size());
+    a.layer = layer;
+    a.heads = s_.heads;
+    a.kv_heads = s_.kv_heads;
+    a.dim = s_.dim;
+    a.window = s_.window;
+    a.softcap = s_.softcap;
+    a.scale = 1 / sqrtf(static_cast<float>(s_.dim));
+    return a;
+  }
+
+  void add_row(uint32_t slot) {
+    const row &r = s_.rows[slot];
+    const uint32_t length = r.position + r.n_tokens, first = static_cast<uint32_t>(qkv_.size() / ((s_.heads + 2 * s_.kv_heads) * s_.dim));
+    const std::vector<float> q = harness::random_values(static_cast<size_t>(r.n_tokens) * (s_.heads + 2 * s_.kv_heads) * s_.dim, 1, slot + 1, NF_BF16);
+    const std::vector<float> k = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 100, NF_BF16);
+    const std::vector<float> v = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 200, NF_BF16);
+    const attention_args a = arguments();
+    for (uint32_t p = 0; p < length; p++) {
+      for (uint32_t h = 0; h < s_.kv_heads; h++) {
+        const uint32_t page = table_[slot * width_ + p / NF_PAGE], at = p % NF_PAGE;
+        for (uint32_t d = 0; d < s_.dim; d++) {
+          const size_t from = (static_cast<size_t>(p) * s_.kv_heads + h) * s_.dim + d;
+          pool_[a.pool.at(layer, page, 0, h) + at * s_.dim + d] = k[from];
+          pool_[a.pool.at(layer, page, 1, h) + static_cast<size_t>(d) * NF_PAGE + at] = v[from];
+        }
+      }
+    }
+    std::vector<double> out(static_cast<size_t>(r.n_tokens) * s_.heads * s_.dim);
+    attention_reference(a, q.data(), k.data(), v.data(), r.position, r.n_tokens, out.data());
+    want_.insert(want_.end(), out.begin(), out.end());
+    qkv_.insert(qkv_.end(), q.begin(), q.end());
+    const uint32_t most = attention_queries / (s_.heads / s_.kv_heads);
+    for (uint32_t t = 0; t < r.n_tokens; t += most) tiles_.push_back({slot, first + t, std::min(most, r.n_tokens - t), r.position + t});
+  }
+
+  shape s_;
+  std::mt19937 random_;
+  uint32_t width_ = 0, pages_ = 0;
+  std::vector<float> pool_, qkv_;
+  std::vector<uint32_t> table_;
+  std::vector<step_tile> tiles_;
+  std::vector<double> want_;
+};
+
+void close_to_reference(const shape &s) {
+  scene c(s);
+  const std::vector<float> got = c.run();
+  double d = 0, n = 0;
+  for (size_t i = 0; i < got.size(); i++) d += (got[i] - c.want()[i]) * (got[i] - c.want()[i]), n += c.want()[i] * c.want()[i];
+  check(sqrt(d / n) <= 4e-3, text(s) + ": off by " + std::to_string(sqrt(d / n)));
+}
+
+const add heads_case("attention/heads and dimensions", true, [] {
+  for (const uint32_t dim : {8u, 32u, 40u, 64u, 80u, 128u}) {
+    for (const auto &[heads, kv] : {std::pair{4u, 4u}, {4u, 2u}, {9u, 3u}, {16u, 1u}}) close_to_reference({heads, kv, dim, {{100, 1}, {0, 70}}});
+  }
+});
+
+const add lengths_case("attention/page edges, decode and prefill in one step", true, [] {
+  for (const uint32_t position : {0u, 1u, 31u, 32u, 63u, 64u, 127u, 600u}) close_to_reference({8, 4, 64, {{position, 1}, {position, 33}, {0, 1}, {63, 2}, {520, 130}}});
+});
+
+const add limits_case("attention/window and softcap", true, [] {
+  for (const uint32_t window : {1u, 5u, 64u, 100u, 1000u}) close_to_reference({8, 4, 64, {{300, 1}, {40, 90}}, window});
+  close_to_reference({8, 4, 128, {{300, 1}, {40, 90}}, 0, 2});
+});
+
+// A sequence alone and among others: the same bits; and again when run twice.
+const add neighbours_case("attention/a row does not see its neighbours", true, [] {
+  const std::vector<float> alone = scene({8, 4, 128, {{500, 20}}}).run(), among = scene({8, 4, 128, {{500, 20}, {30, 50}, {700, 1}}}).run();
+  check(memcmp(alone.data(), among.data(), alone.size() * sizeof(float)) == 0, "other bits");
+});
+
+}  // namespace
+}  // namespace nf::test

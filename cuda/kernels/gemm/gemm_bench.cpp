@@ -1,0 +1,53 @@
+#include <stdio.h>
+
+#include <memory>
+#include <vector>
+
+#include "harness/bench.h"
+#include "harness/device.h"
+#include "harness/random.h"
+#include "kernels/gemm/gemm.h"
+
+namespace nf::bench {
+namespace {
+
+using harness::buffer;
+
+constexpr size_t beyond_l2 = 256u << 20;  // bytes of weights that rotate
+
+std::vector<uint8_t> values(size_t n) {
+  std::vector<uint8_t> bytes = harness::to_bytes(harness::random_values(1 << 16, 0.05f, 1, NF_BF16), NF_BF16), all(2 * n);
+  for (size_t i = 0; i < all.size(); i++) all[i] = bytes[i % bytes.size()];
+  return all;
+}
+
+void shape(const char *name, gemm_epilogue epilogue, uint32_t rows, uint32_t n, uint32_t k) {
+  const size_t weights = static_cast<size_t>(n) * k, sets = beyond_l2 / (2 * weights) + 1;
+  std::vector<std::unique_ptr<buffer>> w;
+  for (size_t i = 0; i < sets; i++) w.push_back(std::make_unique<buffer>(2 * weights)), w.back()->put(values(weights));
+  buffer x(2ull * rows * k), out(4ull * rows * n);
+  x.put(values(static_cast<size_t>(rows) * k));
+  gemm_args a = {x.data(), nullptr, out.data(), nullptr, nullptr, rows, n, k, epilogue, NF_ACT_SILU, 0, 0, false};
+  const timing t = time_calls(32, [&](int i, cudaStream_t stream) {
+    a.w = w[i % sets]->data();
+    gemm_launch(a, stream);
+  });
+  const double bytes = 2.0 * weights, flops = 2.0 * rows * n * k;
+  printf("gemm %-8s %5u x %6u x %4u  %8.2f us  %6.0f GB/s of weights, %3.0f %% of peak  %6.1f TFLOP/s\n", name, rows, n, k, t.median * 1e6,
+         bytes / t.median / 1e9, 100 * bytes / t.median / harness::memory_peak(), flops / t.median / 1e12);
+}
+
+void run() {
+  for (const uint32_t rows : {1u, 16u, 64u, 256u, 1024u, 4096u}) {
+    shape("qkv", gemm_epilogue::plain, rows, 4096, 1024);
+    shape("out", gemm_epilogue::residual, rows, 1024, 2048);
+    shape("gate_up", gemm_epilogue::gated, rows, 6144, 1024);
+    shape("down", gemm_epilogue::residual, rows, 1024, 3072);
+    if (rows <= 256) shape("head", gemm_epilogue::logits, rows, 151936, 1024);
+  }
+}
+
+const add registered(run);
+
+}  // namespace
+}  // namespace nf::bench
