@@ -61,6 +61,9 @@ func set(t *testing.T, name string) *golden.Set {
 // TestSmolLM2 compares with transformers on the same dequantised weights. The whole
 // proof (NANOFLEET_PROVE=1) takes 20 prompts and 64 tokens of each.
 func TestSmolLM2(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the tiny model has the same code paths; the race detector makes this one take minutes")
+	}
 	path := golden.ModelPath()
 	if path == "" {
 		t.Skip("the SmolLM2 GGUF is neither in .cache nor named by NANOFLEET_MODEL")
