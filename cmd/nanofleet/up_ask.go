@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -122,9 +123,9 @@ func (u *upFlags) explain(ctx context.Context, o *options, client *api.Client, o
 	fmt.Fprintf(out, `endpoint  %s (OpenAI-compatible)
 API key   %s
 try       curl %s%s/chat/completions -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' -d '{"model":"%s","messages":[{"role":"user","content":"Hello!"}]}'
-chat      bin/nanofleet chat%s
-status    bin/nanofleet status%s
-stop      bin/nanofleet down%s
-`, client.Endpoint(), keyPath, tls, client.Endpoint(), keyPath, model, flags, flags, flags)
+chat      %[7]s chat%[8]s
+status    %[7]s status%[8]s
+stop      %[7]s down%[8]s
+`, client.Endpoint(), keyPath, tls, client.Endpoint(), keyPath, model, os.Args[0], flags)
 	return nil
 }
