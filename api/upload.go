@@ -94,19 +94,41 @@ func sourceOf(dir, name string) (source, error) {
 
 // checkSources refuses a directory that cannot be one model, before it is hashed.
 func checkSources(dir string, files []source) error {
-	ggufs := 0
+	var paths []string
 	for _, f := range files {
-		if filepath.Ext(f.rel) == ".gguf" {
-			ggufs++
-		}
+		paths = append(paths, f.rel)
 	}
-	if ggufs > 1 {
-		return fmt.Errorf("%s: holds %d .gguf files, a model has one; name the file instead of the directory", dir, ggufs)
+	if ggufs := GGUFs(paths); len(ggufs) > 1 && !AreParts(ggufs) {
+		return fmt.Errorf("%s: holds %d .gguf files that are not the parts of one; name a file instead of the directory", dir, len(ggufs))
 	}
 	if len(files) == 0 {
 		return fmt.Errorf("%s: no model files (want config.json, tokenizer.json and *.safetensors, or a .gguf file)", dir)
 	}
 	return nil
+}
+
+// GGUFs picks the GGUF files out of a model's paths.
+func GGUFs(paths []string) (list []string) {
+	for _, p := range paths {
+		if strings.HasSuffix(p, ".gguf") {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// AreParts tells whether paths are all parts of one split GGUF file, in their order.
+func AreParts(paths []string) bool {
+	if len(paths) == 0 {
+		return false
+	}
+	base, _, _ := strings.Cut(paths[0], "-00001-of-")
+	for i, p := range paths {
+		if p != fmt.Sprintf("%s-%05d-of-%05d.gguf", base, i+1, len(paths)) {
+			return false
+		}
+	}
+	return true
 }
 
 func belongs(name string) bool {

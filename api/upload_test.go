@@ -38,7 +38,11 @@ func TestModelFiles(t *testing.T) {
 			files: []string{"config.json", "model.safetensors", "onnx/config.json", "original/model.safetensors", "gguf/a.gguf"},
 			want:  []string{"config.json", "model.safetensors"}},
 		{name: "one GGUF file", files: []string{"a.gguf"}, want: []string{"a.gguf"}},
-		{name: "two GGUF files", files: []string{"a.gguf", "b.gguf"}, err: "holds 2 .gguf files, a model has one; name the file"},
+		{name: "two GGUF files", files: []string{"a.gguf", "b.gguf"}, err: "holds 2 .gguf files that are not the parts of one; name a file"},
+		{name: "all parts of one GGUF file", files: []string{"m-00002-of-00002.gguf", "m-00001-of-00002.gguf"},
+			want: []string{"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}},
+		{name: "a part is missing", files: []string{"m-00001-of-00003.gguf", "m-00003-of-00003.gguf"}, err: "not the parts of one"},
+		{name: "parts of two", files: []string{"m-00001-of-00002.gguf", "n-00002-of-00002.gguf"}, err: "not the parts of one"},
 		{name: "GGUF files further down only", files: []string{"x/a.gguf"}, err: "no model files"},
 		{name: "nothing", err: "no model files"},
 	} {

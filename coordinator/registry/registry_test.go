@@ -281,6 +281,15 @@ func TestManifestIsChecked(t *testing.T) {
 	two.add("other.gguf", []byte("which one is the model?"))
 	_, err = r.Begin(t.Context(), "default", "tiny", two.files)
 	refused(t, err, http.StatusUnprocessableEntity, `2 are .gguf files ("tiny.gguf", "other.gguf")`)
+	parts := &upload{}
+	parts.add("m-00001-of-00002.gguf", []byte("one"))
+	parts.add("m-00002-of-00002.gguf", []byte("two"))
+	if _, err = r.Begin(t.Context(), "default", "tiny", parts.files); err != nil {
+		t.Errorf("all parts of one file: %v", err)
+	}
+	slices.Reverse(parts.files)
+	_, err = r.Begin(t.Context(), "default", "tiny", parts.files)
+	refused(t, err, http.StatusUnprocessableEntity, "in their order")
 }
 
 // Files that are no model are refused in words and leave nothing behind, while what

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/state"
@@ -139,12 +138,9 @@ func checkFiles(files []state.File) error {
 	if len(files) == 0 || len(files) > filesMax {
 		return refuse(http.StatusUnprocessableEntity, "files: %d, must be 1 to %d", len(files), filesMax)
 	}
-	var paths, ggufs []string
+	var paths []string
 	for _, f := range files {
 		paths = append(paths, f.Path)
-		if strings.HasSuffix(f.Path, ".gguf") {
-			ggufs = append(ggufs, f.Path)
-		}
 		if f.ChunkSize < chunkSizeMin || f.ChunkSize > chunkSizeMax {
 			return refuse(http.StatusUnprocessableEntity, "%s: chunk_size: %d, must be %d to %d bytes",
 				f.Path, f.ChunkSize, chunkSizeMin, chunkSizeMax)
@@ -161,8 +157,8 @@ func checkFiles(files []state.File) error {
 	if err := blob.CheckPaths(paths); err != nil {
 		return refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
-	if len(ggufs) > 1 {
-		return refuse(http.StatusUnprocessableEntity, "files: %d are .gguf files (%q, %q), a version has one at most",
+	if ggufs := api.GGUFs(paths); len(ggufs) > 1 && !api.AreParts(ggufs) {
+		return refuse(http.StatusUnprocessableEntity, "files: %d are .gguf files (%q, %q), a version has one or all parts of one in their order",
 			len(ggufs), ggufs[0], ggufs[1])
 	}
 	return nil
