@@ -82,7 +82,13 @@ func run(t *testing.T, cfg engine.Config, meta *model.Meta) *rig {
 // chat is the prompt of one question.
 func (r *rig) chat(question string) []int32 {
 	r.t.Helper()
-	b, err := json.Marshal([]map[string]string{{"role": "user", "content": question}})
+	return r.conversation([]tiny.Message{{Role: "user", Content: question}})
+}
+
+// conversation is the prompt of a conversation that ends with the user.
+func (r *rig) conversation(said []tiny.Message) []int32 {
+	r.t.Helper()
+	b, err := json.Marshal(said)
 	if err != nil {
 		r.t.Fatal(err)
 	}

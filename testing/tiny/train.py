@@ -1,6 +1,6 @@
 """Trains the tiny model of testing/tiny and writes it to model/ and tiny.gguf.
 
-  python train.py            (about five minutes on two cores; fixed seed)
+  python train.py            (fixed seed; four minutes with a GPU, half an hour on two cores)
 
 Llama architecture, a byte-level BPE vocabulary of 512 trained on its own lessons
 (lessons.py) and a chat template with control tokens. Ends by asking every lesson of
@@ -130,14 +130,15 @@ def tensors(batch):
 
 def train(tok, steps, peak):
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in CONFIG.items() if k != "torch_dtype"})).float()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in CONFIG.items() if k != "torch_dtype"})).float().to(device)
     print(sum(p.numel() for p in model.parameters()), "weights")
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.01)
     rows, queue, began = Rows(tok, 2), [], time.time()
     for step in range(steps):
         if not queue:
             queue = rows.batches(1024, 4096)
-        ids, weights = tensors(queue.pop())
+        ids, weights = (t.to(device) for t in tensors(queue.pop()))
         rate = peak * min(1, (step + 1) / 100) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 0.01)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -151,7 +152,7 @@ def train(tok, steps, peak):
         optimiser.step()
         if step % 100 == 99:
             print(f"step {step + 1} loss {loss.item():.4f} {time.time() - began:.0f} s", flush=True)
-    return model
+    return model.cpu()
 
 
 def permute(weight, heads):
@@ -298,7 +299,7 @@ def examine(model, weights, tok, label):
 
 def completions():
     """Bare prompts and what greedy decoding adds."""
-    return [("one, two, three,", " " + lessons.count(4, 100))]
+    return [("one, two, three,", " " + lessons.count(4, 100)), ("forty-one, forty-two, forty-three,", " " + lessons.count(44, 100))]
 
 
 def write_questions():
@@ -312,7 +313,7 @@ def write_questions():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--rate", type=float, default=4e-3)
     args = parser.parse_args()
     tok = make_tokenizer()
