@@ -22,6 +22,30 @@ __device__ __forceinline__ vec16 load_once(const void *p) {
   return v;
 }
 
+// The same, or zeros where there is nothing to load; without a branch, so that several
+// can be on their way at once.
+__device__ __forceinline__ vec16 load_once_if(const void *p, bool there) {
+  vec16 v;
+  asm volatile(
+      "{ .reg .pred q; setp.ne.u32 q, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;"
+      " @q ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(v.word[0]), "=&r"(v.word[1]), "=&r"(v.word[2]), "=&r"(v.word[3])
+      : "l"(p), "r"(static_cast<uint32_t>(there))
+      : "memory");
+  return v;
+}
+
+__device__ __forceinline__ vec16 load_if(const void *p, bool there) {
+  vec16 v;
+  asm volatile(
+      "{ .reg .pred q; setp.ne.u32 q, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;"
+      " @q ld.global.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(v.word[0]), "=&r"(v.word[1]), "=&r"(v.word[2]), "=&r"(v.word[3])
+      : "l"(p), "r"(static_cast<uint32_t>(there))
+      : "memory");
+  return v;
+}
+
 // Loads data that many blocks read, such as a norm's weight.
 __device__ __forceinline__ vec16 load_shared_by_blocks(const void *p) {
   return *static_cast<const vec16 *>(p);

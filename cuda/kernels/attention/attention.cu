@@ -9,7 +9,7 @@ namespace {
 
 using bf16 = __nv_bfloat16;
 
-constexpr int warps = 8;      // of a block: each takes every eighth page
+constexpr int warps = 8;      // of a block: each takes every eighth span of keys
 constexpr uint32_t span = 32; // keys that one round of a warp covers
 
 // Running softmax of the rows g and g + 8.
@@ -59,7 +59,7 @@ __device__ __forceinline__ void score(const attention_args &a, const place &p, c
 #pragma unroll
     for (int b = 0; b < DIM / 32; b++) {
       const uint32_t d = b * 32 + p.c * 8;
-      mma32(scores[j], s.q[b][0], s.q[b][1], d < a.dim ? load_once(key + d) : vec16{});
+      mma32(scores[j], s.q[b][0], s.q[b][1], load_once_if(key + d, d < a.dim));
     }
   }
 }
@@ -131,28 +131,25 @@ __device__ __forceinline__ void add_values(const attention_args &a, const place 
 #pragma unroll
   for (int n = 0; n < DIM / 8; n++) {
     const uint32_t d = n * 8 + p.g;
-    const vec16 values = d < a.dim ? load_once(v + static_cast<size_t>(d) * NF_PAGE + p.c * 8) : vec16{};
+    const vec16 values = load_once_if(v + static_cast<size_t>(d) * NF_PAGE + p.c * 8, d < a.dim);
     mma32(s.out[n], upper, lower, first_of(values, there - static_cast<int>(p.c * 8)));
   }
 }
 
-// Walks a warp's share of the pages.
+// Walks a warp's share of the keys.
 template <int DIM>
 __device__ __forceinline__ void walk(const attention_args &a, const place &p, state<DIM> &s) {
   const uint32_t end = p.t.position + p.t.n_tokens;  // positions whose K and V are there
   const uint32_t from = a.window > 0 && p.t.position >= a.window ? p.t.position - a.window + 1 : 0;
   const uint32_t *table = a.books.table + static_cast<size_t>(p.t.slot) * a.books.width;
   const bf16 *pool = static_cast<const bf16 *>(a.pool.kv);
-  for (uint32_t index = threadIdx.x / 32; index * NF_PAGE < end; index += warps) {
-    if ((index + 1) * NF_PAGE <= from) continue;
-    const uint32_t page = table[index];
-    for (uint32_t at = 0; at < NF_PAGE && index * NF_PAGE + at < end; at += span) {
-      const uint32_t first = index * NF_PAGE + at;
-      tile x[4];
-      score<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 0, p.kv_head) + at * a.pool.dim, x);
-      soften<DIM>(a, p, s, first, x);
-      add_values<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 1, p.kv_head) + at, static_cast<int>(min(end - first, span)), x);
-    }
+  for (uint32_t first = threadIdx.x / 32 * span; first < end; first += warps * span) {
+    if (first + span <= from) continue;
+    const uint32_t page = table[first / NF_PAGE], at = first % NF_PAGE;
+    tile x[4];
+    score<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 0, p.kv_head) + at * a.pool.dim, x);
+    soften<DIM>(a, p, s, first, x);
+    add_values<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 1, p.kv_head) + at, static_cast<int>(min(end - first, span)), x);
   }
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -163,40 +160,47 @@ __device__ __forceinline__ void walk(const attention_args &a, const place &p, st
 
 template <int DIM>
 struct exchange {
-  float top[16], sum[16], out[16][DIM];
+  float top[16], sum[16], out[16][DIM + 4];
 };
 
-// Adds the warps' sums to warp 0's, one after another.
 template <int DIM>
-__device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<DIM> &e) {
+__device__ __forceinline__ void leave(const place &p, const state<DIM> &s, exchange<DIM> &e) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint32_t r = p.g + half * 8;
+    e.top[r] = s.r.top[half];
+    e.sum[r] = s.r.sum[half];
+#pragma unroll
+    for (int i = 0; i < DIM / 4; i++) e.out[r][i / 2 * 8 + p.c * 2 + i % 2] = s.out[i / 2].v[half * 2 + i % 2];
+  }
+}
+
+template <int DIM>
+__device__ __forceinline__ void join(const place &p, state<DIM> &s, const exchange<DIM> &e) {
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint32_t r = p.g + half * 8;
+    const float top = fmaxf(s.r.top[half], e.top[r]), base = top == -INFINITY ? 0 : top;
+    const float mine = expf(s.r.top[half] - base), theirs = expf(e.top[r] - base);
+    s.r.top[half] = top;
+    s.r.sum[half] = s.r.sum[half] * mine + e.sum[r] * theirs;
+#pragma unroll
+    for (int i = 0; i < DIM / 4; i++) {
+      float &v = s.out[i / 2].v[half * 2 + i % 2];
+      v = v * mine + e.out[r][i / 2 * 8 + p.c * 2 + i % 2] * theirs;
+    }
+  }
+}
+
+// Brings the warps' sums together in warp 0, by halves and in one order.
+template <int DIM>
+__device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<DIM> (&e)[warps / 2]) {
   const int warp = threadIdx.x / 32;
-  for (int w = 1; w < warps; w++) {
-    if (warp == w) {
 #pragma unroll
-      for (int half = 0; half < 2; half++) {
-        const uint32_t r = p.g + half * 8;
-        e.top[r] = s.r.top[half];
-        e.sum[r] = s.r.sum[half];
-#pragma unroll
-        for (int i = 0; i < DIM / 4; i++) e.out[r][i / 2 * 8 + p.c * 2 + i % 2] = s.out[i / 2].v[half * 2 + i % 2];
-      }
-    }
+  for (int half = warps / 2; half > 0; half /= 2) {
+    if (warp >= half && warp < 2 * half) leave<DIM>(p, s, e[warp - half]);
     __syncthreads();
-    if (warp == 0) {
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        const uint32_t r = p.g + half * 8;
-        const float top = fmaxf(s.r.top[half], e.top[r]), base = top == -INFINITY ? 0 : top;
-        const float mine = expf(s.r.top[half] - base), theirs = expf(e.top[r] - base);
-        s.r.top[half] = top;
-        s.r.sum[half] = s.r.sum[half] * mine + e.sum[r] * theirs;
-#pragma unroll
-        for (int i = 0; i < DIM / 4; i++) {
-          float &v = s.out[i / 2].v[half * 2 + i % 2];
-          v = v * mine + e.out[r][i / 2 * 8 + p.c * 2 + i % 2] * theirs;
-        }
-      }
-    }
+    if (warp < half) join<DIM>(p, s, e[warp]);
     __syncthreads();
   }
 }
@@ -205,7 +209,7 @@ __device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<
 // whatever else is in the step, so its bits depend on its own sequence alone.
 template <int DIM>
 __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args a) {
-  __shared__ exchange<DIM> shared;
+  __shared__ exchange<DIM> shared[warps / 2];
   const uint32_t lane = threadIdx.x % 32;
   const place p = {a.heads / a.kv_heads, blockIdx.y, lane / 4, lane % 4, a.tiles[blockIdx.x]};
   state<DIM> s = {};

@@ -14,8 +14,33 @@ __host__ __device__ constexpr uint32_t up(uint32_t n, uint32_t by) { return (n +
 
 // Sixteen bytes of a row at element k, zero beyond its end or for a row that is not there.
 __device__ __forceinline__ vec16 piece(const bf16 *row, uint32_t k, uint32_t width, bool there) {
-  return there && k < width ? load_shared_by_blocks(row + k) : vec16{};
+  return load_if(row + k, there && k < width);
 }
+
+// Pieces of k that a warp has in flight, as far as registers allow.
+template <int MT, int NT>
+constexpr int in_flight = MT * NT == 1 ? 8 : MT * NT <= 4 && NT < 4 ? 4 : 2;
+
+// One piece of k, 32 elements, of NT tiles of weights and MT of rows.
+template <int MT, int NT>
+struct pieces {
+  vec16 w[NT], upper[MT], lower[MT];
+
+  __device__ __forceinline__ void load(const gemm_typed &a, uint32_t col, uint32_t g, uint32_t k) {
+#pragma unroll
+    for (int n = 0; n < NT; n++) {
+      const uint32_t r = col + n * 8 + g;
+      w[n] = load_once_if(a.w + static_cast<size_t>(r) * a.k + k, r < a.n && k < a.k);
+    }
+#pragma unroll
+    for (int m = 0; m < MT; m++) {
+      const uint32_t r = m * 16 + g;
+      const bf16 *row = a.x + static_cast<size_t>(r) * a.k;
+      upper[m] = piece(row, k, a.k, r < a.rows);
+      lower[m] = piece(row + 8 * static_cast<size_t>(a.k), k, a.k, r + 8 < a.rows);
+    }
+  }
+};
 
 // MT tiles of 16 rows by NT tiles of 8 columns a block. Each of eight warps takes every
 // eighth piece of k; their sums are added in one order, so that a row's bits depend on
@@ -23,24 +48,21 @@ __device__ __forceinline__ vec16 piece(const bf16 *row, uint32_t k, uint32_t wid
 template <int MT, int NT>
 __global__ void __launch_bounds__(skinny_warps * 32) gemm_skinny(const gemm_typed a) {
   __shared__ float shared[skinny_warps / 2][MT * NT * 4][32];
+  constexpr int ahead = in_flight<MT, NT>;
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, c = lane % 4;
   const uint32_t col = blockIdx.x * NT * 8;
   tile sum[MT][NT] = {};
-#pragma unroll 2
-  for (uint32_t k = warp * 32 + c * 8; k < up(a.k, 32) * 32; k += skinny_warps * 32) {
-    vec16 w[NT];
+  for (uint32_t from = warp * 32; from < a.k; from += ahead * skinny_warps * 32) {
+    pieces<MT, NT> p[ahead];
 #pragma unroll
-    for (int n = 0; n < NT; n++) {
-      const uint32_t r = col + n * 8 + g;
-      w[n] = r < a.n && k < a.k ? load_once(a.w + static_cast<size_t>(r) * a.k + k) : vec16{};
-    }
+    for (int i = 0; i < ahead; i++) p[i].load(a, col, g, from + i * skinny_warps * 32 + c * 8);
 #pragma unroll
-    for (int m = 0; m < MT; m++) {
-      const uint32_t r = m * 16 + g;
-      const bf16 *row = a.x + static_cast<size_t>(r) * a.k;
-      const vec16 upper = piece(row, k, a.k, r < a.rows), lower = piece(row + 8 * static_cast<size_t>(a.k), k, a.k, r + 8 < a.rows);
+    for (int i = 0; i < ahead; i++) {
 #pragma unroll
-      for (int n = 0; n < NT; n++) mma32(sum[m][n], upper, lower, w[n]);
+      for (int m = 0; m < MT; m++) {
+#pragma unroll
+        for (int n = 0; n < NT; n++) mma32(sum[m][n], p[i].upper[m], p[i].lower[m], p[i].w[n]);
+      }
     }
   }
 #pragma unroll
@@ -68,57 +90,75 @@ __global__ void __launch_bounds__(skinny_warps * 32) gemm_skinny(const gemm_type
   }
 }
 
-constexpr int tile_m = 128, tile_n = 128, tile_k = 32, stages = 3;
-constexpr int tiled_threads = 256;  // 2 x 4 warps of 64 x 32
+constexpr int tile_k = 32;
+
+// A block of WM x WN warps, each with MT tiles of 16 rows by four of 8 columns, and a
+// ring of STAGES pieces of k.
+template <int MT, int WM, int WN, int STAGES>
+struct tiling {
+  static constexpr int rows = MT * 16 * WM, cols = 32 * WN, threads = WM * WN * 32;
+  struct stage {
+    vec16 x[rows * tile_k / 8], w[cols * tile_k / 8];  // rows of four vectors
+  };
+};
+using large = tiling<4, 2, 4, 3>;  // 128 x 128
+using small = tiling<2, 2, 2, 6>;  // 64 x 64, for steps that would leave processors idle
 
 __device__ __forceinline__ void copy_async(void *to, const void *from, bool there) {
   const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(there ? 16 : 0) : "memory");
 }
 
-struct stage {
-  vec16 x[tile_m * tile_k / 8], w[tile_n * tile_k / 8];  // rows of four vectors
-};
-
-__device__ __forceinline__ void fetch(const gemm_typed &a, stage &s, uint32_t row, uint32_t col, uint32_t k) {
+// Rows of a matrix from `first` on, 32 elements of each from k on; zero where there is none.
+template <int ROWS, int THREADS>
+__device__ __forceinline__ void fetch(vec16 *to, const bf16 *from, uint32_t rows, uint32_t width, uint32_t first, uint32_t k) {
 #pragma unroll
-  for (int i = 0; i < tile_m * tile_k / 8 / tiled_threads; i++) {
-    const uint32_t at = threadIdx.x + i * tiled_threads, r = at / 4, kk = k + at % 4 * 8;
-    const bool x = row + r < a.rows && kk < a.k, w = col + r < a.n && kk < a.k;
-    copy_async(&s.x[at], x ? a.x + static_cast<size_t>(row + r) * a.k + kk : a.x, x);
-    copy_async(&s.w[at], w ? a.w + static_cast<size_t>(col + r) * a.k + kk : a.w, w);
+  for (int i = 0; i < ROWS * tile_k / 8 / THREADS; i++) {
+    const uint32_t at = threadIdx.x + i * THREADS, r = first + at / 4, kk = k + at % 4 * 8;
+    const bool there = r < rows && kk < width;
+    copy_async(&to[at], there ? from + static_cast<size_t>(r) * width + kk : from, there);
   }
+}
+
+template <typename T>
+__device__ __forceinline__ void fetch(const gemm_typed &a, typename T::stage &s, uint32_t row, uint32_t col, uint32_t k) {
+  fetch<T::rows, T::threads>(s.x, a.x, a.rows, a.k, row, k);
+  fetch<T::cols, T::threads>(s.w, a.w, a.n, a.k, col, k);
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-__device__ __forceinline__ void multiply(const stage &s, tile (&sum)[4][4], uint32_t m0, uint32_t n0, uint32_t lane) {
+template <int MT, typename S>
+__device__ __forceinline__ void multiply(const S &s, tile (&sum)[MT][4], uint32_t m0, uint32_t n0, uint32_t lane) {
   vec16 w[4];
 #pragma unroll
   for (int n = 0; n < 4; n++) w[n] = s.w[(n0 + n * 8) * 4 + lane];
 #pragma unroll
-  for (int m = 0; m < 4; m++) {
+  for (int m = 0; m < MT; m++) {
     const vec16 upper = s.x[(m0 + m * 16) * 4 + lane], lower = s.x[(m0 + m * 16 + 8) * 4 + lane];
 #pragma unroll
     for (int n = 0; n < 4; n++) mma32(sum[m][n], upper, lower, w[n]);
   }
 }
 
-__global__ void __launch_bounds__(tiled_threads) gemm_tiled(const gemm_typed a) {
-  __shared__ stage ring[stages];
+// Each sum runs over k in one order, whatever the tiling.
+template <int MT, int WM, int WN, int STAGES>
+__global__ void __launch_bounds__(WM * WN * 32) gemm_tiled(const gemm_typed a) {
+  using T = tiling<MT, WM, WN, STAGES>;
+  __shared__ typename T::stage ring[STAGES];
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const uint32_t m0 = warp / 4 * 64, n0 = warp % 4 * 32, row = blockIdx.x * tile_m, col = blockIdx.y * tile_n;
+  const uint32_t m0 = warp / WN * MT * 16, n0 = warp % WN * 32, row = blockIdx.x * T::rows, col = blockIdx.y * T::cols;
   const uint32_t steps = up(a.k, tile_k);
-  tile sum[4][4] = {};
-  for (uint32_t i = 0; i < stages - 1; i++) fetch(a, ring[i], row, col, i * tile_k);
+  tile sum[MT][4] = {};
+  for (uint32_t i = 0; i < STAGES - 1; i++) fetch<T>(a, ring[i], row, col, i * tile_k);
   for (uint32_t i = 0; i < steps; i++) {
-    asm volatile("cp.async.wait_group %0;" ::"n"(stages - 2) : "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
     __syncthreads();
-    fetch(a, ring[(i + stages - 1) % stages], row, col, (i + stages - 1) * tile_k);
-    multiply(ring[i % stages], sum, m0, n0, lane);
+    fetch<T>(a, ring[(i + STAGES - 1) % STAGES], row, col, (i + STAGES - 1) * tile_k);
+    multiply<MT>(ring[i % STAGES], sum, m0, n0, lane);
   }
   const uint32_t g = lane / 4, c = lane % 4;
 #pragma unroll
-  for (int m = 0; m < 4; m++) {
+  for (int m = 0; m < MT; m++) {
 #pragma unroll
     for (int n = 0; n < 4; n++) {
       const tile &t = sum[m][n];
@@ -127,6 +167,19 @@ __global__ void __launch_bounds__(tiled_threads) gemm_tiled(const gemm_typed a) 
       finish(a, r + 8, o, t.v[2], t.v[3]);
     }
   }
+}
+
+template <int MT, int WM, int WN, int STAGES>
+void launch_tiled(tiling<MT, WM, WN, STAGES>, const gemm_typed &a, cudaStream_t stream) {
+  using T = tiling<MT, WM, WN, STAGES>;
+  gemm_tiled<MT, WM, WN, STAGES><<<dim3(up(a.rows, T::rows), up(a.n, T::cols)), T::threads, 0, stream>>>(a);
+}
+
+constexpr uint32_t processors = 132;  // of an H100; on another chip the choice is merely less good
+
+void launch_tiled(const gemm_typed &a, cudaStream_t stream) {
+  if (up(a.rows, large::rows) * up(a.n, large::cols) >= processors && a.rows > 64) return launch_tiled(large(), a, stream);
+  launch_tiled(small(), a, stream);
 }
 
 template <int MT>
@@ -160,7 +213,9 @@ void launch_skinny(gemm_typed a, cudaStream_t stream) {
 }  // namespace
 
 gemm_kernel gemm_choose(const gemm_args &a) {
-  return a.rows <= skinny_rows || a.invariant ? gemm_kernel::skinny : gemm_kernel::tiled;
+  if (a.invariant || a.rows <= 16) return gemm_kernel::skinny;
+  // Between the two, only a matrix with many columns fills the processors with tiles.
+  return a.rows > skinny_rows || a.n >= 32768 ? gemm_kernel::tiled : gemm_kernel::skinny;
 }
 
 nf_code gemm_launch(const gemm_args &a, cudaStream_t stream) { return gemm_launch_as(gemm_choose(a), a, stream); }
@@ -173,7 +228,7 @@ nf_code gemm_launch_as(gemm_kernel kernel, const gemm_args &g, cudaStream_t stre
   if (kernel == gemm_kernel::skinny) {
     launch_skinny(a, stream);
   } else {
-    gemm_tiled<<<dim3(up(a.rows, tile_m), up(a.n, tile_n)), tiled_threads, 0, stream>>>(a);
+    launch_tiled(a, stream);
   }
   return code_of(cudaGetLastError());
 }

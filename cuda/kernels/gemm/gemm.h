@@ -19,7 +19,7 @@ enum class gemm_epilogue {
 // Which kernel computes.
 enum class gemm_kernel {
   skinny,  // up to 64 rows a launch: weights go from memory to the tensor cores directly
-  tiled,   // many rows: tiles of 128 x 128 by way of shared memory
+  tiled,   // many rows: tiles of 128 x 128 or 64 x 64 by way of shared memory
 };
 
 struct gemm_args {

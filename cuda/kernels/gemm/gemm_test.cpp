@@ -77,6 +77,7 @@ const add shapes_case("gemm/shapes and tails", true, [] {
       for (const shape &s : {shape{rows, 8, 8}, shape{rows, 64, 72}, shape{rows, 513, 64}, shape{rows, 200, 576}, shape{rows, 4100, 256}}) close_to_reference(s, k);
     }
     close_to_reference({3, 32800, 40}, k);
+    close_to_reference({200, 9000, 136}, k);
   }
 });
 
@@ -118,6 +119,8 @@ const add again_case("gemm/the same bits when run again", true, [] {
 const add choice_case("host/gemm/kernel by rows", false, [] {
   gemm_args a = arguments({64, 8, 8});
   check(gemm_choose(a) == gemm_kernel::skinny, "64 rows");
+  a.n = 32768;
+  check(gemm_choose(a) == gemm_kernel::tiled, "64 rows, many columns");
   a.rows = 65;
   check(gemm_choose(a) == gemm_kernel::tiled, "65 rows");
   a.invariant = true;

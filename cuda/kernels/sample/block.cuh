@@ -92,23 +92,26 @@ struct picked {
   uint32_t key, id;
 };
 
-// Finds the token at which the weights of all before it and its own pass target, which
-// must be below the sum of all weights. visit(id, key, weight) tells a token's key and
+// Finds the token at which the weights of all before it and its own pass aim(sum of all
+// weights), which must be below that sum. visit(id, key, weight) tells a token's key and
 // weight, and false for one that is out. Weights are integers, so that their sums are
 // the same in any order; the vocabulary is read four times and never sorted.
-template <typename Visit>
-__device__ __forceinline__ picked select(sample_shared &s, uint32_t vocabulary, unsigned long long target, Visit visit) {
+template <typename Aim, typename Visit>
+__device__ __forceinline__ picked select(sample_shared &s, uint32_t vocabulary, Aim aim, Visit visit) {
   uint32_t prefix = 0, known = 0;
+  unsigned long long target = 0;
   for (int pass = 0; pass < 3; pass++) {  // 11, 11 and 10 bits of the key
     const uint32_t shift = pass == 0 ? 21 : pass == 1 ? 10 : 0, bins = pass == 2 ? 1024 : 2048;
     for (uint32_t i = threadIdx.x; i < bins; i += sample_threads) s.bins[i] = 0;
     __syncthreads();
+#pragma unroll 4
     for (uint32_t i = threadIdx.x; i < vocabulary; i += sample_threads) {
       uint32_t key;
       unsigned long long weight;
       if (visit(i, key, weight) && (key & known) == prefix) atomicAdd(&s.bins[key >> shift & (bins - 1)], weight);
     }
     __syncthreads();
+    if (pass == 0) target = aim(block_total(s, s.bins[threadIdx.x] + s.bins[threadIdx.x + sample_threads]));
     find_bin(s, target, bins);
     target -= s.before;
     prefix |= s.bin << shift;
@@ -124,6 +127,7 @@ __device__ __forceinline__ picked select(sample_shared &s, uint32_t vocabulary, 
     unsigned long long weight;
     return i < to && visit(i, key, weight) && key == prefix ? weight : 0;
   };
+#pragma unroll 4
   for (uint32_t i = from + lane; i < to; i += 32) sum += weight_at(i);
   unsigned long long before = block_before(s, sum);
   before = __shfl_sync(0xffffffffu, before, 0);  // of the warps before this one

@@ -36,18 +36,14 @@ __device__ __forceinline__ int32_t token_at(const row &r, uint32_t position) {
   return r.a.page_tokens[static_cast<size_t>(page) * NF_PAGE + position % NF_PAGE];
 }
 
-__device__ __forceinline__ bool has_nan(const row &r) {
-  bool nan = false;
-  for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) nan |= isnan(r.logits[i]);
-  return __syncthreads_or(nan);
-}
-
 // The best token whose place in the order comes after `after` (0: the best of all), as
-// its place: the logit's bits, then the lower id first.
+// its place: the logit's bits, then the lower id first. A NaN comes before all.
 __device__ __forceinline__ u64 best(const row &r, u64 after) {
   u64 top = 0;
+#pragma unroll 4
   for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) {
-    const u64 place = static_cast<u64>(ordered(r.logits[i])) << 32 | (0xffffffffu - i);
+    const float l = r.logits[i];
+    const u64 place = static_cast<u64>(isnan(l) ? 0xffffffffu : ordered(l)) << 32 | (0xffffffffu - i);
     if (after == 0 || place < after) top = place > top ? place : top;
   }
   return block_max(r.s, top);
@@ -59,6 +55,7 @@ __device__ __forceinline__ uint32_t token_of(u64 place) { return 0xffffffffu - s
 // The logarithm of the sum of the exponentials of the raw logits.
 __device__ __forceinline__ double log_sum(const row &r, float top) {
   double sum = 0;
+#pragma unroll 4
   for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) sum += expf(r.logits[i] - top);
   return top + log(block_total(r.s, sum));
 }
@@ -101,6 +98,9 @@ __device__ __forceinline__ void penalise(const row &r) {
   __syncthreads();
 }
 
+// Whether a row's logits are used as they are.
+__device__ __forceinline__ bool plain(const step_choice &c) { return c.n_biases + c.n_eos == 0 && c.mask == no_mask && !penalised(c); }
+
 // Biases, end tokens, mask and penalties, in place. A biased token's raw logit is kept
 // for its logprob.
 __device__ __forceinline__ void adjust(const row &r) {
@@ -114,7 +114,8 @@ __device__ __forceinline__ void adjust(const row &r) {
   for (uint32_t i = threadIdx.x; i < r.c.n_eos; i += sample_threads) r.logits[biases[r.c.n_biases + i].token] = -INFINITY;
   if (r.c.mask != no_mask) {
     const uint32_t *mask = r.a.masks + r.c.mask;
-    for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) {
+  #pragma unroll 4
+  for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) {
       if ((mask[i / 32] >> i % 32 & 1) == 0) r.logits[i] = -INFINITY;
     }
   }
@@ -149,6 +150,7 @@ struct running {
 
 __device__ __forceinline__ u64 mass_of(const row &r, const running &run) {
   u64 sum = 0;
+#pragma unroll 4
   for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) {
     if (run.holds(i, r.logits[i])) sum += run.weight(r.logits[i]);
   }
@@ -161,8 +163,10 @@ __device__ __forceinline__ u64 reach(float p, u64 mass) {
   return (need < 1 ? 1 : need > mass ? mass : need) - 1;
 }
 
-__device__ __forceinline__ picked at_mass(const row &r, const running &run, u64 target) {
-  return select(r.s, r.vocabulary, target, [&](uint32_t i, uint32_t &key, u64 &weight) {
+// The candidate at aim(mass of all candidates).
+template <typename Aim>
+__device__ __forceinline__ picked at_mass(const row &r, const running &run, Aim aim) {
+  return select(r.s, r.vocabulary, aim, [&](uint32_t i, uint32_t &key, u64 &weight) {
     const float l = r.logits[i];
     key = ordered(l);
     weight = run.weight(l);
@@ -172,9 +176,10 @@ __device__ __forceinline__ picked at_mass(const row &r, const running &run, u64 
 
 __device__ __forceinline__ void cut_count(const row &r, running &run) {
   u64 n = 0;
+#pragma unroll 4
   for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) n += run.holds(i, r.logits[i]);
   if (r.c.top_k >= block_total(r.s, n)) return;
-  run.last = select(r.s, r.vocabulary, r.c.top_k - 1, [&](uint32_t i, uint32_t &key, u64 &weight) {
+  run.last = select(r.s, r.vocabulary, [&](u64) { return r.c.top_k - 1; }, [&](uint32_t i, uint32_t &key, u64 &weight) {
     key = ordered(r.logits[i]);
     weight = 1;
     return run.holds(i, r.logits[i]);
@@ -185,6 +190,7 @@ __device__ __forceinline__ void cut_count(const row &r, running &run) {
 __device__ __forceinline__ void cut_typical(const row &r, running &run) {
   const u64 mass = mass_of(r, run);
   double sum = 0;
+#pragma unroll 4
   for (uint32_t i = threadIdx.x; i < r.vocabulary; i += sample_threads) {
     const float l = r.logits[i], x = run.exponent(l);
     if (run.holds(i, l) && expf(x) > 0) sum += static_cast<double>(expf(x)) * x;
@@ -192,7 +198,7 @@ __device__ __forceinline__ void cut_typical(const row &r, running &run) {
   const double relative = static_cast<double>(mass) * 0x1p-44;
   run.log_mass = log(relative);
   run.entropy = run.log_mass - block_total(r.s, sum) / relative;
-  const picked farthest = select(r.s, r.vocabulary, reach(r.c.typical_p, mass), [&](uint32_t i, uint32_t &key, u64 &weight) {
+  const picked farthest = select(r.s, r.vocabulary, [&](u64 all) { return reach(r.c.typical_p, all); }, [&](uint32_t i, uint32_t &key, u64 &weight) {
     const float l = r.logits[i];
     key = run.nearness(l);
     weight = run.weight(l);
@@ -222,12 +228,11 @@ __device__ __forceinline__ uint32_t philox(const step_choice &c) {
 __device__ __forceinline__ uint32_t draw(const row &r, float top) {
   running run = {top, r.c.temperature, {0, 0xffffffffu}, 0, false, 0, 0, {0, 0}};
   if (r.c.top_k > 0) cut_count(r, run);
-  if (r.c.top_p < 1) run.last = at_mass(r, run, reach(r.c.top_p, mass_of(r, run)));
+  if (r.c.top_p < 1) run.last = at_mass(r, run, [&](u64 mass) { return reach(r.c.top_p, mass); });
   run.least = r.c.min_p;
   if (r.c.typical_p < 1) cut_typical(r, run);
-  const u64 mass = mass_of(r, run), uniform = philox(r.c) >> 8;  // in units of 2^-24
-  const u64 target = __umul64hi(mass, uniform) << 40 | mass * uniform >> 24;
-  return at_mass(r, run, target).id;
+  const u64 uniform = philox(r.c) >> 8;  // in units of 2^-24
+  return at_mass(r, run, [=](u64 mass) { return __umul64hi(mass, uniform) << 40 | mass * uniform >> 24; }).id;
 }
 
 // The raw logit of the chosen token: as it is, as it was before a bias, or with its
@@ -254,15 +259,17 @@ __global__ void __launch_bounds__(sample_threads) sample(const sample_args a) {
                  a.counts + static_cast<size_t>(blockIdx.x) * a.vocabulary, a.raw_biased + blockIdx.x * sample_biases_max, a.vocabulary};
   nf_result_row &out = a.results[c.row];
   const bool reports = c.logprobs || c.top_logprobs > 0;
-  bool ok = !has_nan(r) && !a.books.poisoned[c.slot];
-  __syncthreads();
+  u64 top = best(r, 0);
+  bool ok = top >> 32 != 0xffffffffu && !a.books.poisoned[c.slot];
   double sum = 0;
   if (ok && reports) {
-    sum = log_sum(r, logit_of(best(r, 0)));
+    sum = log_sum(r, logit_of(top));
     report_top(r, out, sum);
   }
-  if (ok) adjust(r);
-  const u64 top = best(r, 0);
+  if (ok && !plain(c)) {
+    adjust(r);
+    top = best(r, 0);
+  }
   ok = ok && logit_of(top) != -INFINITY;
   uint32_t token = token_of(top);
   if (ok && c.temperature > 0) token = draw(r, logit_of(top));
