@@ -130,7 +130,7 @@ func (s *Supervisor) spawn(c Child) (*exec.Cmd, error) {
 	if err := os.MkdirAll(filepath.Dir(c.Log), 0o700); err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := openLog(c.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +149,19 @@ func (s *Supervisor) spawn(c Child) (*exec.Cmd, error) {
 		}
 	}
 	return cmd, nil
+}
+
+// logMax is how large a log may be when its child starts; a larger one is kept beside
+// it until the next such start.
+const logMax = 32 << 20
+
+func openLog(path string) (*os.File, error) {
+	if st, err := os.Stat(path); err == nil && st.Size() > logMax {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 // await waits for the child to end, or ends it when ctx is done.
