@@ -135,8 +135,24 @@ func (s *server) drain(d *wire.Drain) {
 		ctx, cancel := context.WithTimeout(s.ctx, time.Duration(d.GetTimeoutMs())*time.Millisecond)
 		defer cancel()
 		finished, cancelled, err := i.Drain(ctx)
+		s.deliver()
 		drained.Finished, drained.Cancelled = uint32(finished), uint32(cancelled)
 		s.log.Info("engine drained", "finished", finished, "cancelled", cancelled, "error", err)
 	}
 	s.tell(&wire.EngineEvent{Event: &wire.EngineEvent_Drained{Drained: drained}})
+}
+
+// deliverPatience is how long a drained engine waits for readers that are slow.
+const deliverPatience = 5 * time.Second
+
+// deliver waits until what the engine has finished is written: whoever is told that it
+// is drained stops the process next.
+func (s *server) deliver() {
+	for end := time.Now().Add(deliverPatience); s.owed.Load() > 0 && time.Now().Before(end); {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
 }

@@ -42,7 +42,9 @@ func (s *server) generate(conn net.Conn, header *wire.StreamHeader) {
 	if err == nil {
 		// Whoever ends its half says that it wants no more.
 		s.work.Go(func() { awaitEnd(conn); cancel(errPeerGone) })
+		s.owed.Add(1)
 		err = s.answer(ctx, conn, in, id)
+		s.owed.Add(-1)
 	}
 	conn.Close()
 	s.log.InfoContext(ctx, "request ended", "error", err, "duration", time.Since(began))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine"
@@ -41,6 +42,7 @@ type server struct {
 	end    context.CancelCauseFunc
 	orphan *orphan
 	work   sync.WaitGroup // connections, load, engine, stats
+	owed   atomic.Int32   // requests whose last event is not written yet
 
 	mu    sync.Mutex
 	state state
