@@ -4,4 +4,5 @@ package wire
 // release older or newer; both sides use the smaller number.
 //
 //	1  2026-11-23  first version
-const Capability = 1
+//	2  2026-11-25  prompt logprobs and pooling in GenerateRequest
+const Capability = 2

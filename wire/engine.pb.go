@@ -692,6 +692,7 @@ type EngineReady struct {
 	Pages         uint32                 `protobuf:"varint,5,opt,name=pages,proto3" json:"pages,omitempty"`
 	Backend       string                 `protobuf:"bytes,6,opt,name=backend,proto3" json:"backend,omitempty"`
 	Device        string                 `protobuf:"bytes,7,opt,name=device,proto3" json:"device,omitempty"`
+	Width         uint32                 `protobuf:"varint,8,opt,name=width,proto3" json:"width,omitempty"` // of a pooled vector
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -773,6 +774,13 @@ func (x *EngineReady) GetDevice() string {
 		return x.Device
 	}
 	return ""
+}
+
+func (x *EngineReady) GetWidth() uint32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
 }
 
 type Footprint struct {
@@ -1163,7 +1171,7 @@ const file_engine_proto_rawDesc = "" +
 	"\fLoadProgress\x12\x14\n" +
 	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\"\xea\x01\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\"\x80\x02\n" +
 	"\vEngineReady\x12\x1f\n" +
 	"\vnumerics_id\x18\x01 \x01(\tR\n" +
 	"numericsId\x127\n" +
@@ -1173,7 +1181,8 @@ const file_engine_proto_rawDesc = "" +
 	"maxRunning\x12\x14\n" +
 	"\x05pages\x18\x05 \x01(\rR\x05pages\x12\x18\n" +
 	"\abackend\x18\x06 \x01(\tR\abackend\x12\x16\n" +
-	"\x06device\x18\a \x01(\tR\x06device\"u\n" +
+	"\x06device\x18\a \x01(\tR\x06device\x12\x14\n" +
+	"\x05width\x18\b \x01(\rR\x05width\"u\n" +
 	"\tFootprint\x12\x18\n" +
 	"\aweights\x18\x01 \x01(\x04R\aweights\x12\x0e\n" +
 	"\x02kv\x18\x02 \x01(\x04R\x02kv\x12 \n" +

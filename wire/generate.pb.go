@@ -21,6 +21,56 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Pooling says how a sequence's hidden states become one vector.
+type Pooling int32
+
+const (
+	Pooling_POOLING_NONE Pooling = 0
+	Pooling_POOLING_LAST Pooling = 1 // that of the last token
+	Pooling_POOLING_MEAN Pooling = 2
+)
+
+// Enum value maps for Pooling.
+var (
+	Pooling_name = map[int32]string{
+		0: "POOLING_NONE",
+		1: "POOLING_LAST",
+		2: "POOLING_MEAN",
+	}
+	Pooling_value = map[string]int32{
+		"POOLING_NONE": 0,
+		"POOLING_LAST": 1,
+		"POOLING_MEAN": 2,
+	}
+)
+
+func (x Pooling) Enum() *Pooling {
+	p := new(Pooling)
+	*p = x
+	return p
+}
+
+func (x Pooling) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Pooling) Descriptor() protoreflect.EnumDescriptor {
+	return file_generate_proto_enumTypes[0].Descriptor()
+}
+
+func (Pooling) Type() protoreflect.EnumType {
+	return &file_generate_proto_enumTypes[0]
+}
+
+func (x Pooling) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Pooling.Descriptor instead.
+func (Pooling) EnumDescriptor() ([]byte, []int) {
+	return file_generate_proto_rawDescGZIP(), []int{0}
+}
+
 type FinishReason int32
 
 const (
@@ -57,11 +107,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_generate_proto_enumTypes[0].Descriptor()
+	return file_generate_proto_enumTypes[1].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_generate_proto_enumTypes[0]
+	return &file_generate_proto_enumTypes[1]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -70,7 +120,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_generate_proto_rawDescGZIP(), []int{0}
+	return file_generate_proto_rawDescGZIP(), []int{1}
 }
 
 // Sampling parameters as in engine/abi.Sampling; absent optional fields take the
@@ -273,9 +323,11 @@ type GenerateRequest struct {
 	Priority       int32                  `protobuf:"varint,15,opt,name=priority,proto3" json:"priority,omitempty"`                                     // lower first
 	DeadlineUnixMs int64                  `protobuf:"varint,16,opt,name=deadline_unix_ms,json=deadlineUnixMs,proto3" json:"deadline_unix_ms,omitempty"` // 0 = none
 	Adapter        string                 `protobuf:"bytes,17,opt,name=adapter,proto3" json:"adapter,omitempty"`
-	NumericsId     string                 `protobuf:"bytes,18,opt,name=numerics_id,json=numericsId,proto3" json:"numerics_id,omitempty"` // of the instance a resumed request ran on
-	CacheSalt      []byte                 `protobuf:"bytes,19,opt,name=cache_salt,json=cacheSalt,proto3" json:"cache_salt,omitempty"`    // separates prefix caches: project, then the body's own
-	Resumed        uint32                 `protobuf:"varint,20,opt,name=resumed,proto3" json:"resumed,omitempty"`                        // how many tokens at the prompt's end were generated before
+	NumericsId     string                 `protobuf:"bytes,18,opt,name=numerics_id,json=numericsId,proto3" json:"numerics_id,omitempty"`                    // of the instance a resumed request ran on
+	CacheSalt      []byte                 `protobuf:"bytes,19,opt,name=cache_salt,json=cacheSalt,proto3" json:"cache_salt,omitempty"`                       // separates prefix caches: project, then the body's own
+	Resumed        uint32                 `protobuf:"varint,20,opt,name=resumed,proto3" json:"resumed,omitempty"`                                           // how many tokens at the prompt's end were generated before
+	PromptLogprobs *uint32                `protobuf:"varint,21,opt,name=prompt_logprobs,json=promptLogprobs,proto3,oneof" json:"prompt_logprobs,omitempty"` // report the prompt's logprobs, with so many alternatives
+	Pool           Pooling                `protobuf:"varint,22,opt,name=pool,proto3,enum=nanofleet.wire.Pooling" json:"pool,omitempty"`                     // give a vector instead of tokens
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -450,7 +502,22 @@ func (x *GenerateRequest) GetResumed() uint32 {
 	return 0
 }
 
-// GenerateEvent flows from engine to gateway: Accepted, Tokens*, then Finished or Error.
+func (x *GenerateRequest) GetPromptLogprobs() uint32 {
+	if x != nil && x.PromptLogprobs != nil {
+		return *x.PromptLogprobs
+	}
+	return 0
+}
+
+func (x *GenerateRequest) GetPool() Pooling {
+	if x != nil {
+		return x.Pool
+	}
+	return Pooling_POOLING_NONE
+}
+
+// GenerateEvent flows from engine to gateway: Accepted, PromptLogprobs or
+// Pooled when asked for, Tokens*, then Finished or Error.
 type GenerateEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Event:
@@ -459,6 +526,8 @@ type GenerateEvent struct {
 	//	*GenerateEvent_Tokens
 	//	*GenerateEvent_Finished
 	//	*GenerateEvent_Error
+	//	*GenerateEvent_PromptLogprobs
+	//	*GenerateEvent_Pooled
 	Event         isGenerateEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -537,6 +606,24 @@ func (x *GenerateEvent) GetError() *Error {
 	return nil
 }
 
+func (x *GenerateEvent) GetPromptLogprobs() *PromptLogprobs {
+	if x != nil {
+		if x, ok := x.Event.(*GenerateEvent_PromptLogprobs); ok {
+			return x.PromptLogprobs
+		}
+	}
+	return nil
+}
+
+func (x *GenerateEvent) GetPooled() *Pooled {
+	if x != nil {
+		if x, ok := x.Event.(*GenerateEvent_Pooled); ok {
+			return x.Pooled
+		}
+	}
+	return nil
+}
+
 type isGenerateEvent_Event interface {
 	isGenerateEvent_Event()
 }
@@ -557,6 +644,14 @@ type GenerateEvent_Error struct {
 	Error *Error `protobuf:"bytes,4,opt,name=error,proto3,oneof"`
 }
 
+type GenerateEvent_PromptLogprobs struct {
+	PromptLogprobs *PromptLogprobs `protobuf:"bytes,5,opt,name=prompt_logprobs,json=promptLogprobs,proto3,oneof"`
+}
+
+type GenerateEvent_Pooled struct {
+	Pooled *Pooled `protobuf:"bytes,6,opt,name=pooled,proto3,oneof"`
+}
+
 func (*GenerateEvent_Accepted) isGenerateEvent_Event() {}
 
 func (*GenerateEvent_Tokens) isGenerateEvent_Event() {}
@@ -564,6 +659,10 @@ func (*GenerateEvent_Tokens) isGenerateEvent_Event() {}
 func (*GenerateEvent_Finished) isGenerateEvent_Event() {}
 
 func (*GenerateEvent_Error) isGenerateEvent_Event() {}
+
+func (*GenerateEvent_PromptLogprobs) isGenerateEvent_Event() {}
+
+func (*GenerateEvent_Pooled) isGenerateEvent_Event() {}
 
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -709,6 +808,7 @@ type Logprob struct {
 	Token         []byte                 `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"` // the token's bytes
 	Logprob       float32                `protobuf:"fixed32,3,opt,name=logprob,proto3" json:"logprob,omitempty"`
 	Top           []*Logprob             `protobuf:"bytes,4,rep,name=top,proto3" json:"top,omitempty"`
+	Rank          uint32                 `protobuf:"varint,5,opt,name=rank,proto3" json:"rank,omitempty"` // of a prompt's token: 1 = none was likelier
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -771,6 +871,104 @@ func (x *Logprob) GetTop() []*Logprob {
 	return nil
 }
 
+func (x *Logprob) GetRank() uint32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+// PromptLogprobs are those of every token of the prompt but the first; long ones
+// come in several events, in order.
+type PromptLogprobs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []*Logprob             `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromptLogprobs) Reset() {
+	*x = PromptLogprobs{}
+	mi := &file_generate_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromptLogprobs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromptLogprobs) ProtoMessage() {}
+
+func (x *PromptLogprobs) ProtoReflect() protoreflect.Message {
+	mi := &file_generate_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromptLogprobs.ProtoReflect.Descriptor instead.
+func (*PromptLogprobs) Descriptor() ([]byte, []int) {
+	return file_generate_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PromptLogprobs) GetTokens() []*Logprob {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// Pooled is the vector of the whole prompt, not normalised.
+type Pooled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []float32              `protobuf:"fixed32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pooled) Reset() {
+	*x = Pooled{}
+	mi := &file_generate_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pooled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pooled) ProtoMessage() {}
+
+func (x *Pooled) ProtoReflect() protoreflect.Message {
+	mi := &file_generate_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pooled.ProtoReflect.Descriptor instead.
+func (*Pooled) Descriptor() ([]byte, []int) {
+	return file_generate_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Pooled) GetValues() []float32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 type Finished struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Reason          FinishReason           `protobuf:"varint,1,opt,name=reason,proto3,enum=nanofleet.wire.FinishReason" json:"reason,omitempty"`
@@ -789,7 +987,7 @@ type Finished struct {
 
 func (x *Finished) Reset() {
 	*x = Finished{}
-	mi := &file_generate_proto_msgTypes[7]
+	mi := &file_generate_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +999,7 @@ func (x *Finished) String() string {
 func (*Finished) ProtoMessage() {}
 
 func (x *Finished) ProtoReflect() protoreflect.Message {
-	mi := &file_generate_proto_msgTypes[7]
+	mi := &file_generate_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,7 +1012,7 @@ func (x *Finished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finished.ProtoReflect.Descriptor instead.
 func (*Finished) Descriptor() ([]byte, []int) {
-	return file_generate_proto_rawDescGZIP(), []int{7}
+	return file_generate_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Finished) GetReason() FinishReason {
@@ -914,7 +1112,7 @@ const file_generate_proto_rawDesc = "" +
 	"\v_repetition\"0\n" +
 	"\x04Bias\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x05R\x05token\x12\x12\n" +
-	"\x04bias\x18\x02 \x01(\x02R\x04bias\"\x80\x05\n" +
+	"\x04bias\x18\x02 \x01(\x02R\x04bias\"\xef\x05\n" +
 	"\x0fGenerateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x18\n" +
@@ -943,13 +1141,18 @@ const file_generate_proto_rawDesc = "" +
 	"numericsId\x12\x1d\n" +
 	"\n" +
 	"cache_salt\x18\x13 \x01(\fR\tcacheSalt\x12\x18\n" +
-	"\aresumed\x18\x14 \x01(\rR\aresumedB\a\n" +
-	"\x05_seed\"\xe9\x01\n" +
+	"\aresumed\x18\x14 \x01(\rR\aresumed\x12,\n" +
+	"\x0fprompt_logprobs\x18\x15 \x01(\rH\x01R\x0epromptLogprobs\x88\x01\x01\x12+\n" +
+	"\x04pool\x18\x16 \x01(\x0e2\x17.nanofleet.wire.PoolingR\x04poolB\a\n" +
+	"\x05_seedB\x12\n" +
+	"\x10_prompt_logprobs\"\xe6\x02\n" +
 	"\rGenerateEvent\x126\n" +
 	"\baccepted\x18\x01 \x01(\v2\x18.nanofleet.wire.AcceptedH\x00R\baccepted\x120\n" +
 	"\x06tokens\x18\x02 \x01(\v2\x16.nanofleet.wire.TokensH\x00R\x06tokens\x126\n" +
 	"\bfinished\x18\x03 \x01(\v2\x18.nanofleet.wire.FinishedH\x00R\bfinished\x12-\n" +
-	"\x05error\x18\x04 \x01(\v2\x15.nanofleet.wire.ErrorH\x00R\x05errorB\a\n" +
+	"\x05error\x18\x04 \x01(\v2\x15.nanofleet.wire.ErrorH\x00R\x05error\x12I\n" +
+	"\x0fprompt_logprobs\x18\x05 \x01(\v2\x1e.nanofleet.wire.PromptLogprobsH\x00R\x0epromptLogprobs\x120\n" +
+	"\x06pooled\x18\x06 \x01(\v2\x16.nanofleet.wire.PooledH\x00R\x06pooledB\a\n" +
 	"\x05event\"\xa5\x01\n" +
 	"\bAccepted\x12\x12\n" +
 	"\x04seed\x18\x01 \x01(\x04R\x04seed\x12#\n" +
@@ -961,12 +1164,17 @@ const file_generate_proto_rawDesc = "" +
 	"\x06Tokens\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\x05R\x03ids\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x123\n" +
-	"\blogprobs\x18\x03 \x03(\v2\x17.nanofleet.wire.LogprobR\blogprobs\"t\n" +
+	"\blogprobs\x18\x03 \x03(\v2\x17.nanofleet.wire.LogprobR\blogprobs\"\x88\x01\n" +
 	"\aLogprob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\fR\x05token\x12\x18\n" +
 	"\alogprob\x18\x03 \x01(\x02R\alogprob\x12)\n" +
-	"\x03top\x18\x04 \x03(\v2\x17.nanofleet.wire.LogprobR\x03top\"\xf2\x02\n" +
+	"\x03top\x18\x04 \x03(\v2\x17.nanofleet.wire.LogprobR\x03top\x12\x12\n" +
+	"\x04rank\x18\x05 \x01(\rR\x04rank\"A\n" +
+	"\x0ePromptLogprobs\x12/\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x17.nanofleet.wire.LogprobR\x06tokens\" \n" +
+	"\x06Pooled\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values\"\xf2\x02\n" +
 	"\bFinished\x124\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1c.nanofleet.wire.FinishReasonR\x06reason\x12#\n" +
 	"\rprompt_tokens\x18\x02 \x01(\rR\fpromptTokens\x12#\n" +
@@ -981,7 +1189,11 @@ const file_generate_proto_rawDesc = "" +
 	"\n" +
 	"prefill_us\x18\t \x01(\x03R\tprefillUs\x12\x1b\n" +
 	"\tdecode_us\x18\n" +
-	" \x01(\x03R\bdecodeUs*|\n" +
+	" \x01(\x03R\bdecodeUs*?\n" +
+	"\aPooling\x12\x10\n" +
+	"\fPOOLING_NONE\x10\x00\x12\x10\n" +
+	"\fPOOLING_LAST\x10\x01\x12\x10\n" +
+	"\fPOOLING_MEAN\x10\x02*|\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -1000,35 +1212,42 @@ func file_generate_proto_rawDescGZIP() []byte {
 	return file_generate_proto_rawDescData
 }
 
-var file_generate_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_generate_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_generate_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_generate_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_generate_proto_goTypes = []any{
-	(FinishReason)(0),       // 0: nanofleet.wire.FinishReason
-	(*Sampling)(nil),        // 1: nanofleet.wire.Sampling
-	(*Bias)(nil),            // 2: nanofleet.wire.Bias
-	(*GenerateRequest)(nil), // 3: nanofleet.wire.GenerateRequest
-	(*GenerateEvent)(nil),   // 4: nanofleet.wire.GenerateEvent
-	(*Accepted)(nil),        // 5: nanofleet.wire.Accepted
-	(*Tokens)(nil),          // 6: nanofleet.wire.Tokens
-	(*Logprob)(nil),         // 7: nanofleet.wire.Logprob
-	(*Finished)(nil),        // 8: nanofleet.wire.Finished
-	(*Error)(nil),           // 9: nanofleet.wire.Error
+	(Pooling)(0),            // 0: nanofleet.wire.Pooling
+	(FinishReason)(0),       // 1: nanofleet.wire.FinishReason
+	(*Sampling)(nil),        // 2: nanofleet.wire.Sampling
+	(*Bias)(nil),            // 3: nanofleet.wire.Bias
+	(*GenerateRequest)(nil), // 4: nanofleet.wire.GenerateRequest
+	(*GenerateEvent)(nil),   // 5: nanofleet.wire.GenerateEvent
+	(*Accepted)(nil),        // 6: nanofleet.wire.Accepted
+	(*Tokens)(nil),          // 7: nanofleet.wire.Tokens
+	(*Logprob)(nil),         // 8: nanofleet.wire.Logprob
+	(*PromptLogprobs)(nil),  // 9: nanofleet.wire.PromptLogprobs
+	(*Pooled)(nil),          // 10: nanofleet.wire.Pooled
+	(*Finished)(nil),        // 11: nanofleet.wire.Finished
+	(*Error)(nil),           // 12: nanofleet.wire.Error
 }
 var file_generate_proto_depIdxs = []int32{
-	2, // 0: nanofleet.wire.Sampling.biases:type_name -> nanofleet.wire.Bias
-	1, // 1: nanofleet.wire.GenerateRequest.sampling:type_name -> nanofleet.wire.Sampling
-	5, // 2: nanofleet.wire.GenerateEvent.accepted:type_name -> nanofleet.wire.Accepted
-	6, // 3: nanofleet.wire.GenerateEvent.tokens:type_name -> nanofleet.wire.Tokens
-	8, // 4: nanofleet.wire.GenerateEvent.finished:type_name -> nanofleet.wire.Finished
-	9, // 5: nanofleet.wire.GenerateEvent.error:type_name -> nanofleet.wire.Error
-	7, // 6: nanofleet.wire.Tokens.logprobs:type_name -> nanofleet.wire.Logprob
-	7, // 7: nanofleet.wire.Logprob.top:type_name -> nanofleet.wire.Logprob
-	0, // 8: nanofleet.wire.Finished.reason:type_name -> nanofleet.wire.FinishReason
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	3,  // 0: nanofleet.wire.Sampling.biases:type_name -> nanofleet.wire.Bias
+	2,  // 1: nanofleet.wire.GenerateRequest.sampling:type_name -> nanofleet.wire.Sampling
+	0,  // 2: nanofleet.wire.GenerateRequest.pool:type_name -> nanofleet.wire.Pooling
+	6,  // 3: nanofleet.wire.GenerateEvent.accepted:type_name -> nanofleet.wire.Accepted
+	7,  // 4: nanofleet.wire.GenerateEvent.tokens:type_name -> nanofleet.wire.Tokens
+	11, // 5: nanofleet.wire.GenerateEvent.finished:type_name -> nanofleet.wire.Finished
+	12, // 6: nanofleet.wire.GenerateEvent.error:type_name -> nanofleet.wire.Error
+	9,  // 7: nanofleet.wire.GenerateEvent.prompt_logprobs:type_name -> nanofleet.wire.PromptLogprobs
+	10, // 8: nanofleet.wire.GenerateEvent.pooled:type_name -> nanofleet.wire.Pooled
+	8,  // 9: nanofleet.wire.Tokens.logprobs:type_name -> nanofleet.wire.Logprob
+	8,  // 10: nanofleet.wire.Logprob.top:type_name -> nanofleet.wire.Logprob
+	8,  // 11: nanofleet.wire.PromptLogprobs.tokens:type_name -> nanofleet.wire.Logprob
+	1,  // 12: nanofleet.wire.Finished.reason:type_name -> nanofleet.wire.FinishReason
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_generate_proto_init() }
@@ -1044,14 +1263,16 @@ func file_generate_proto_init() {
 		(*GenerateEvent_Tokens)(nil),
 		(*GenerateEvent_Finished)(nil),
 		(*GenerateEvent_Error)(nil),
+		(*GenerateEvent_PromptLogprobs)(nil),
+		(*GenerateEvent_Pooled)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_generate_proto_rawDesc), len(file_generate_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   8,
+			NumEnums:      2,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

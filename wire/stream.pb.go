@@ -87,30 +87,32 @@ type ErrorCode int32
 
 const (
 	ErrorCode_ERROR_CODE_UNSPECIFIED    ErrorCode = 0
-	ErrorCode_ERROR_CODE_INVALID        ErrorCode = 1 // 400
-	ErrorCode_ERROR_CODE_CONTEXT_LENGTH ErrorCode = 2 // 400 context_length_exceeded
-	ErrorCode_ERROR_CODE_NOT_FOUND      ErrorCode = 3 // 404
-	ErrorCode_ERROR_CODE_BUSY           ErrorCode = 4 // 429 or 503: try elsewhere or later
-	ErrorCode_ERROR_CODE_UNAVAILABLE    ErrorCode = 5 // 503: instance gone or loading
-	ErrorCode_ERROR_CODE_INTERNAL       ErrorCode = 6 // 500
-	ErrorCode_ERROR_CODE_DENIED         ErrorCode = 7 // 401 or 403
-	ErrorCode_ERROR_CODE_DEADLINE       ErrorCode = 8 // 408
-	ErrorCode_ERROR_CODE_NUMERIC        ErrorCode = 9 // the model produced NaN for this request
+	ErrorCode_ERROR_CODE_INVALID        ErrorCode = 1  // 400
+	ErrorCode_ERROR_CODE_CONTEXT_LENGTH ErrorCode = 2  // 400 context_length_exceeded
+	ErrorCode_ERROR_CODE_NOT_FOUND      ErrorCode = 3  // 404
+	ErrorCode_ERROR_CODE_BUSY           ErrorCode = 4  // 429 or 503: try elsewhere or later
+	ErrorCode_ERROR_CODE_UNAVAILABLE    ErrorCode = 5  // 503: instance gone or loading
+	ErrorCode_ERROR_CODE_INTERNAL       ErrorCode = 6  // 500
+	ErrorCode_ERROR_CODE_DENIED         ErrorCode = 7  // 401 or 403
+	ErrorCode_ERROR_CODE_DEADLINE       ErrorCode = 8  // 408
+	ErrorCode_ERROR_CODE_NUMERIC        ErrorCode = 9  // the model produced NaN for this request
+	ErrorCode_ERROR_CODE_POISON         ErrorCode = 10 // this request ended several engines; it is not tried again
 )
 
 // Enum value maps for ErrorCode.
 var (
 	ErrorCode_name = map[int32]string{
-		0: "ERROR_CODE_UNSPECIFIED",
-		1: "ERROR_CODE_INVALID",
-		2: "ERROR_CODE_CONTEXT_LENGTH",
-		3: "ERROR_CODE_NOT_FOUND",
-		4: "ERROR_CODE_BUSY",
-		5: "ERROR_CODE_UNAVAILABLE",
-		6: "ERROR_CODE_INTERNAL",
-		7: "ERROR_CODE_DENIED",
-		8: "ERROR_CODE_DEADLINE",
-		9: "ERROR_CODE_NUMERIC",
+		0:  "ERROR_CODE_UNSPECIFIED",
+		1:  "ERROR_CODE_INVALID",
+		2:  "ERROR_CODE_CONTEXT_LENGTH",
+		3:  "ERROR_CODE_NOT_FOUND",
+		4:  "ERROR_CODE_BUSY",
+		5:  "ERROR_CODE_UNAVAILABLE",
+		6:  "ERROR_CODE_INTERNAL",
+		7:  "ERROR_CODE_DENIED",
+		8:  "ERROR_CODE_DEADLINE",
+		9:  "ERROR_CODE_NUMERIC",
+		10: "ERROR_CODE_POISON",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":    0,
@@ -123,6 +125,7 @@ var (
 		"ERROR_CODE_DENIED":         7,
 		"ERROR_CODE_DEADLINE":       8,
 		"ERROR_CODE_NUMERIC":        9,
+		"ERROR_CODE_POISON":         10,
 	}
 )
 
@@ -327,7 +330,7 @@ const file_stream_proto_rawDesc = "" +
 	"\x13STREAM_KIND_SESSION\x10\x03\x12\x18\n" +
 	"\x14STREAM_KIND_GENERATE\x10\x04\x12\x17\n" +
 	"\x13STREAM_KIND_CONTROL\x10\x05\x12\x14\n" +
-	"\x10STREAM_KIND_RAFT\x10\x06*\x8a\x02\n" +
+	"\x10STREAM_KIND_RAFT\x10\x06*\xa1\x02\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ERROR_CODE_INVALID\x10\x01\x12\x1d\n" +
@@ -338,7 +341,9 @@ const file_stream_proto_rawDesc = "" +
 	"\x13ERROR_CODE_INTERNAL\x10\x06\x12\x15\n" +
 	"\x11ERROR_CODE_DENIED\x10\a\x12\x17\n" +
 	"\x13ERROR_CODE_DEADLINE\x10\b\x12\x16\n" +
-	"\x12ERROR_CODE_NUMERIC\x10\tB%Z#github.com/nanofleet/nanofleet/wireb\x06proto3"
+	"\x12ERROR_CODE_NUMERIC\x10\t\x12\x15\n" +
+	"\x11ERROR_CODE_POISON\x10\n" +
+	"B%Z#github.com/nanofleet/nanofleet/wireb\x06proto3"
 
 var (
 	file_stream_proto_rawDescOnce sync.Once

@@ -1,4 +1,4 @@
-/* nanofleet.h: the step ABI, version 1.
+/* nanofleet.h: the step ABI, version 2.
  *
  * The one contract between the Go engine and whatever computes. engine/cpu links
  * an implementation; libnanofleet_cuda.so is one that is loaded at run time.
@@ -18,6 +18,8 @@
  * Versions: within one ABI number, structs only ever grow at their end; `size`
  * carries the writer's sizeof. History:
  *   1  2026-11-23  first version
+ *   2  2026-11-25  Q5 and K-quant types; prompt logprobs and pooling: nf_row.next,
+ *                  nf_result.prompt, NF_ROW_POOL_SUM
  */
 #ifndef NANOFLEET_H
 #define NANOFLEET_H
@@ -28,7 +30,7 @@
 extern "C" {
 #endif
 
-#define NF_ABI_VERSION 1
+#define NF_ABI_VERSION 2
 
 enum {
   NF_PAGE = 64,        /* positions in one KV page */
@@ -62,6 +64,13 @@ enum {
   NF_Q8_0 = 4,         /* 32 weights: f16 scale, 32 x int8 */
   NF_Q4_0 = 5,         /* 32 weights: f16 scale, 16 bytes of nibbles, value - 8 */
   NF_Q4_1 = 6,         /* 32 weights: f16 scale, f16 minimum, 16 bytes of nibbles */
+  NF_Q5_0 = 7,         /* 32 weights, 22 bytes: f16 scale, 32 high bits, nibbles, value - 16 */
+  NF_Q5_1 = 8,         /* 32 weights, 24 bytes: f16 scale, f16 minimum, 32 high bits, nibbles */
+  NF_Q2_K = 9,         /* 256 weights, 84 bytes: groups of 16, 4-bit scales and minima */
+  NF_Q3_K = 10,        /* 256 weights, 110 bytes: groups of 16, 6-bit scales */
+  NF_Q4_K = 11,        /* 256 weights, 144 bytes: groups of 32, 6-bit scales and minima */
+  NF_Q5_K = 12,        /* 256 weights, 176 bytes: groups of 32, 6-bit scales and minima */
+  NF_Q6_K = 13,        /* 256 weights, 210 bytes: groups of 16, 8-bit scales */
   NF_SYNTH = 100       /* no data: random weights from a seed, for benchmarks */
 };
 
@@ -234,12 +243,14 @@ typedef struct nf_slot {
 enum {
   NF_ROW_SAMPLE = 1,           /* sample after the row's last token */
   NF_ROW_LATE_MASK = 2,        /* its sampling waits for sample() */
-  NF_ROW_PROMPT_LOGPROBS = 4,
+  NF_ROW_PROMPT_LOGPROBS = 4,  /* report how likely each of the row's tokens made the one after it;
+                                  counts as many alternatives as its sampling.top_logprobs */
   NF_ROW_LOGITS = 8,           /* copy the sampling logits to the result's aux */
-  NF_ROW_POOL = 16,
-  NF_ROW_CONTINUE = 32         /* the row's first token is the slot's last sampled one,
+  NF_ROW_POOL = 16,            /* copy what the head would read at the row's last token to aux */
+  NF_ROW_CONTINUE = 32,        /* the row's first token is the slot's last sampled one,
                                   which never left the device; it counts in n_tokens
                                   and is absent from nf_step.tokens */
+  NF_ROW_POOL_SUM = 64         /* with NF_ROW_POOL: the sum over all tokens of the row instead */
 };
 
 /* The tokens of one sequence in one step, at positions from the slot's length on:
@@ -250,6 +261,7 @@ typedef struct nf_row {
   uint32_t n_draft;            /* the last n_draft tokens are drafts to verify */
   uint32_t flags;
   uint32_t mask_id;
+  int32_t next;                /* NF_ROW_PROMPT_LOGPROBS: the token after the row's last; -1 = none */
 } nf_row;
 
 typedef struct nf_page_delta {
@@ -290,14 +302,27 @@ typedef struct nf_result_row {
   float top_logprobs[NF_TOP];
 } nf_result_row;
 
+/* How likely one token of a prompt was after those before it. */
+typedef struct nf_prompt_logprob {
+  float logprob;               /* natural log, raw */
+  uint32_t rank;               /* 1 = no token was likelier */
+  uint32_t n_top;
+  int32_t top_tokens[NF_TOP];  /* best first */
+  float top_logprobs[NF_TOP];
+} nf_prompt_logprob;
+
 /* Filled by wait; the caller owns the arrays. One result row per step row. */
 typedef struct nf_result {
   uint32_t size;
   uint32_t n_rows;             /* in: capacity; out: rows */
   nf_result_row *rows;
-  float *aux;                  /* logits of NF_ROW_LOGITS rows in row order, vocab_size each */
+  float *aux;                  /* in row order: logits of NF_ROW_LOGITS rows, vocab_size each;
+                                  vectors of NF_ROW_POOL rows, as wide as the head's input */
   uint64_t n_aux;              /* in: capacity in floats; out: floats written */
   uint64_t compute_ns;         /* time this step ran */
+  nf_prompt_logprob *prompt;   /* of NF_ROW_PROMPT_LOGPROBS rows in row order: one per token of the
+                                  row that has a next one */
+  uint64_t n_prompt;           /* in: capacity; out: entries written */
 } nf_result;
 
 typedef struct nf_stats {

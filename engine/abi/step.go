@@ -42,10 +42,11 @@ type RowFlag uint32
 const (
 	RowSample         RowFlag = 1  // sample after the row's last token
 	RowLateMask       RowFlag = 2  // its sampling waits for Sample
-	RowPromptLogprobs RowFlag = 4  //
+	RowPromptLogprobs RowFlag = 4  // report how likely each of its tokens made the one after it
 	RowLogits         RowFlag = 8  // copy the sampling logits to Result.Aux
-	RowPool           RowFlag = 16 //
+	RowPool           RowFlag = 16 // copy what the head would read at the row's last token to Result.Aux
 	RowContinue       RowFlag = 32 // first token = the slot's last sampled one; not in Step.Tokens
+	RowPoolSum        RowFlag = 64 // with RowPool: the sum over all tokens of the row instead
 )
 
 // Row is the tokens of one sequence in one step, at positions from the slot's
@@ -56,6 +57,7 @@ type Row struct {
 	Draft  uint32 // the last Draft tokens are to verify
 	Flags  RowFlag
 	MaskID uint32
+	Next   int32 // RowPromptLogprobs: the token after the row's last; -1 = none
 }
 
 // Explicit is how many of the row's tokens are written in Step.Tokens.
@@ -124,11 +126,21 @@ type ResultRow struct {
 	TopLogprobs [MaxTop]float32
 }
 
+// PromptLogprob is how likely one token of a prompt was after those before it.
+type PromptLogprob struct {
+	Logprob     float32 // natural log, raw
+	Rank        uint32  // 1 = no token was likelier
+	Top         uint32  // alternatives that count
+	TopTokens   [MaxTop]int32
+	TopLogprobs [MaxTop]float32
+}
+
 // Result is filled by Wait; its slices are reused from call to call. One row per
 // step row, in order.
 type Result struct {
 	Seq       uint64
 	Rows      []ResultRow
-	Aux       []float32 // logits of RowLogits rows in row order, VocabSize each
+	Aux       []float32       // in row order: logits of RowLogits rows, vectors of RowPool rows
+	Prompt    []PromptLogprob // of RowPromptLogprobs rows in row order: one per token that has a next one
 	ComputeNS uint64
 }

@@ -10,28 +10,36 @@ const (
 	F32   DType = 1
 	F16   DType = 2
 	BF16  DType = 3
-	Q8_0  DType = 4 // 32 weights: f16 scale, 32 int8
-	Q4_0  DType = 5 // 32 weights: f16 scale, 16 bytes of nibbles, value-8
-	Q4_1  DType = 6 // 32 weights: f16 scale, f16 minimum, 16 bytes of nibbles
+	Q8_0  DType = 4  // 32 weights: f16 scale, 32 int8
+	Q4_0  DType = 5  // 32 weights: f16 scale, 16 bytes of nibbles, value-8
+	Q4_1  DType = 6  // 32 weights: f16 scale, f16 minimum, 16 bytes of nibbles
+	Q5_0  DType = 7  // 32 weights: f16 scale, 32 high bits, nibbles, value-16
+	Q5_1  DType = 8  // 32 weights: f16 scale, f16 minimum, 32 high bits, nibbles
+	Q2_K  DType = 9  // 256 weights: groups of 16, 4-bit scales and minima
+	Q3_K  DType = 10 // 256 weights: groups of 16, 6-bit scales
+	Q4_K  DType = 11 // 256 weights: groups of 32, 6-bit scales and minima
+	Q5_K  DType = 12 // 256 weights: groups of 32, 6-bit scales and minima
+	Q6_K  DType = 13 // 256 weights: groups of 16, 8-bit scales
 	Synth DType = 100
 )
 
+// layouts are the types with storage: the name used by GGUF and in numerics ids,
+// the weights stored together and the bytes they take.
+var layouts = map[DType]struct {
+	name           string
+	weights, bytes int
+}{
+	F32: {"f32", 1, 4}, F16: {"f16", 1, 2}, BF16: {"bf16", 1, 2},
+	Q8_0: {"q8_0", 32, 34}, Q4_0: {"q4_0", 32, 18}, Q4_1: {"q4_1", 32, 20}, Q5_0: {"q5_0", 32, 22}, Q5_1: {"q5_1", 32, 24},
+	Q2_K: {"q2_k", 256, 84}, Q3_K: {"q3_k", 256, 110}, Q4_K: {"q4_k", 256, 144}, Q5_K: {"q5_k", 256, 176}, Q6_K: {"q6_k", 256, 210},
+}
+
 // String is the name used by GGUF and in numerics ids.
 func (d DType) String() string {
-	switch d {
-	case F32:
-		return "f32"
-	case F16:
-		return "f16"
-	case BF16:
-		return "bf16"
-	case Q8_0:
-		return "q8_0"
-	case Q4_0:
-		return "q4_0"
-	case Q4_1:
-		return "q4_1"
-	case Synth:
+	if l, ok := layouts[d]; ok {
+		return l.name
+	}
+	if d == Synth {
 		return "synth"
 	}
 	return fmt.Sprintf("dtype(%d)", uint32(d))
@@ -40,19 +48,8 @@ func (d DType) String() string {
 // Block is the number of weights stored together and the bytes they take;
 // 0, 0 for a type without storage.
 func (d DType) Block() (weights, bytes int) {
-	switch d {
-	case F32:
-		return 1, 4
-	case F16, BF16:
-		return 1, 2
-	case Q8_0:
-		return 32, 34
-	case Q4_0:
-		return 32, 18
-	case Q4_1:
-		return 32, 20
-	}
-	return 0, 0
+	l := layouts[d]
+	return l.weights, l.bytes
 }
 
 // RowBytes is the bytes of one row of cols weights; cols must be a whole number
