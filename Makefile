@@ -98,6 +98,10 @@ fuzz-seeds: ## every committed seed of every fuzz target
 fuzz: ## 30 s of fuzzing for each target (FUZZTIME=)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
+.PHONY: prove-fuzz
+prove-fuzz: ## 20 minutes of fuzzing for each target, two at a time (hours)
+	@scripts/fuzz 20m
+
 .PHONY: bench
 bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
