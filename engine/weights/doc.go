@@ -12,6 +12,6 @@
 // until [File.Close]. A mapped file must not shrink while it is open: the kernel
 // answers reads past its end with SIGBUS, so keep model files immutable.
 //
-// Element types with a name here but without a decoder (Q4_K, I64, ...) are
+// Element types with a name here but without a decoder (IQ4_XS, I64, ...) are
 // listed; reading them is refused with [ErrType].
 package weights

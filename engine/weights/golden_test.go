@@ -11,10 +11,10 @@ import (
 	"github.com/nanofleet/nanofleet/engine/abi"
 )
 
-// goldenValues reads testdata/types.f32.gz.
-func goldenValues(t *testing.T) []float32 {
+// goldenValues reads a gzipped file of float32.
+func goldenValues(t *testing.T, path string) []float32 {
 	t.Helper()
-	f, err := os.Open("testdata/types.f32.gz")
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func goldenValues(t *testing.T) []float32 {
 
 // TestDequantiseIsBitEqual compares every type with what the gguf package decodes.
 func TestDequantiseIsBitEqual(t *testing.T) {
-	want := goldenValues(t)
+	want := goldenValues(t, "testdata/types.f32.gz")
 	for _, c := range []struct {
 		path  string
 		names []string
@@ -71,6 +71,63 @@ func TestDequantiseIsBitEqual(t *testing.T) {
 	}
 	if len(want) != 0 {
 		t.Errorf("%d golden values left", len(want))
+	}
+}
+
+// TestBlocksAreBitEqual decodes random blocks, with scales of every class of binary16,
+// as the gguf package does. What is not a number there need only be none here: its bits
+// are the processor's choice.
+func TestBlocksAreBitEqual(t *testing.T) {
+	want := goldenValues(t, "testdata/blocks.f32.gz")
+	f, err := Open("testdata/blocks.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	types := map[abi.DType]bool{}
+	for _, info := range f.Tensors() {
+		if info.DType == 0 {
+			continue
+		}
+		types[info.DType] = true
+		tensor, err := f.Tensor(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tensor.Float32()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range got {
+			if math.Float32bits(v) != math.Float32bits(want[i]) && !(v != v && want[i] != want[i]) {
+				t.Fatalf("%s[%d] = %v (%#x), want %v (%#x)", info.Name, i, v, math.Float32bits(v), want[i], math.Float32bits(want[i]))
+			}
+		}
+		want = want[len(got):]
+	}
+	for dtype := range decoders {
+		if block, _ := dtype.Block(); block > 1 && !types[dtype] {
+			t.Errorf("%v is not in the golden file", dtype)
+		}
+	}
+	if len(want) != 0 {
+		t.Errorf("%d golden values left", len(want))
+	}
+}
+
+func BenchmarkDequantise(b *testing.B) {
+	const weights = 1 << 16
+	dst := make([]float32, weights)
+	for dtype := abi.F32; dtype <= abi.Q6_K; dtype++ {
+		src := make([]byte, dtype.RowBytes(weights))
+		b.Run(dtype.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				if err := Dequantise(dtype, src, dst); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -2,7 +2,7 @@
 
   python golden.py
 
-types.gguf          one tensor of every type that is read, and one (Q4_K) that is not
+types.gguf          a tensor of each type made from the same values, and one of zeros in Q4_K
 types.safetensors   F32, F16 and BF16
 types.f32.gz        their weights as the gguf package and numpy decode them: float32,
                     little-endian, in the order of NAMES
