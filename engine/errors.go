@@ -10,6 +10,9 @@ import (
 var (
 	// ErrDraining is returned once Drain was called.
 	ErrDraining = errors.New("engine: draining, takes no new requests")
+	// ErrBackend is the end of every sequence when the backend has failed; the step loop
+	// has ended over it.
+	ErrBackend = errors.New("engine: the backend failed")
 	// ErrStopped is returned when the step loop does not run any more; sequences that
 	// were open when it ended return it too, unless the backend's failure ended it.
 	ErrStopped = errors.New("engine: stopped")

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
@@ -99,6 +100,8 @@ func (s *Sequence) times(now time.Time) (queue, prefill, decode time.Duration) {
 func (e *Engine) end(cause error) {
 	if cause == nil {
 		cause = ErrStopped
+	} else {
+		cause = fmt.Errorf("%w: %w", ErrBackend, cause)
 	}
 	e.mu.Lock()
 	e.stopped = cause

@@ -4,5 +4,5 @@ package wire
 // release older or newer; both sides use the smaller number.
 //
 //	1  2026-11-23  first version
-//	2  2026-11-25  prompt logprobs and pooling in GenerateRequest
+//	2  2026-11-25  prompt logprobs and pooling in GenerateRequest, engine_ended in Error
 const Capability = 2

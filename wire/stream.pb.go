@@ -240,6 +240,7 @@ type Error struct {
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	Param         string                 `protobuf:"bytes,3,opt,name=param,proto3" json:"param,omitempty"`                                      // the request field at fault, if one is
 	RetryAfterMs  int64                  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // with BUSY
+	EngineEnded   bool                   `protobuf:"varint,5,opt,name=engine_ended,json=engineEnded,proto3" json:"engine_ended,omitempty"`      // with UNAVAILABLE: the engine ended while it had the request
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,6 +303,13 @@ func (x *Error) GetRetryAfterMs() int64 {
 	return 0
 }
 
+func (x *Error) GetEngineEnded() bool {
+	if x != nil {
+		return x.EngineEnded
+	}
+	return false
+}
+
 var File_stream_proto protoreflect.FileDescriptor
 
 const file_stream_proto_rawDesc = "" +
@@ -316,12 +324,13 @@ const file_stream_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12\x18\n" +
 	"\aproject\x18\x04 \x01(\tR\aproject\x12\x1d\n" +
 	"\n" +
-	"raft_group\x18\x05 \x01(\tR\traftGroup\"\x8c\x01\n" +
+	"raft_group\x18\x05 \x01(\tR\traftGroup\"\xaf\x01\n" +
 	"\x05Error\x12-\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x19.nanofleet.wire.ErrorCodeR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05param\x18\x03 \x01(\tR\x05param\x12$\n" +
-	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs*\xb9\x01\n" +
+	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12!\n" +
+	"\fengine_ended\x18\x05 \x01(\bR\vengineEnded*\xb9\x01\n" +
 	"\n" +
 	"StreamKind\x12\x1b\n" +
 	"\x17STREAM_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +

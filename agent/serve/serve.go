@@ -93,7 +93,10 @@ func (s *Server) join(ctx context.Context, st Stream, engine net.Conn, header *w
 		return err
 	}
 	s.log.WarnContext(ctx, "engine ended within a request", "instance", instance, "reason", err)
-	return refuse(st, wire.ErrorCode_ERROR_CODE_UNAVAILABLE, fmt.Sprintf("the engine of %s ended within the request", instance))
+	return sendError(st, &wire.Error{
+		Code: wire.ErrorCode_ERROR_CODE_UNAVAILABLE, EngineEnded: true,
+		Message: fmt.Sprintf("the engine of %s ended within the request", instance),
+	})
 }
 
 // errGone says that the coordinator ended the request.
@@ -111,7 +114,9 @@ func watch(st Stream) error {
 
 // refuse ends a stream with an error event.
 func refuse(st Stream, code wire.ErrorCode, message string) error {
-	return wire.WriteFrame(st, &wire.GenerateEvent{Event: &wire.GenerateEvent_Error{
-		Error: &wire.Error{Code: code, Message: message},
-	}})
+	return sendError(st, &wire.Error{Code: code, Message: message})
+}
+
+func sendError(st Stream, e *wire.Error) error {
+	return wire.WriteFrame(st, &wire.GenerateEvent{Event: &wire.GenerateEvent_Error{Error: e}})
 }

@@ -156,7 +156,7 @@ func TestForwards(t *testing.T) {
 
 func TestUnknownInstance(t *testing.T) {
 	x := begin(t, "inst-z")
-	if e := x.receive().GetError(); e.GetCode() != wire.ErrorCode_ERROR_CODE_UNAVAILABLE {
+	if e := x.receive().GetError(); e.GetCode() != wire.ErrorCode_ERROR_CODE_UNAVAILABLE || e.GetEngineEnded() {
 		t.Errorf("got %v, want UNAVAILABLE", e)
 	}
 	x.ended()
@@ -190,7 +190,7 @@ func TestEngineGone(t *testing.T) {
 		if got := x.receive(); !proto.Equal(got, tokens(1)) {
 			t.Errorf("got %v, want the tokens that came", got)
 		}
-		if e := x.receive().GetError(); e.GetCode() != wire.ErrorCode_ERROR_CODE_UNAVAILABLE {
+		if e := x.receive().GetError(); e.GetCode() != wire.ErrorCode_ERROR_CODE_UNAVAILABLE || !e.GetEngineEnded() {
 			t.Errorf("after %d bytes of a frame: %v, want UNAVAILABLE", extra, e)
 		}
 		x.ended()

@@ -39,6 +39,8 @@ func wireError(err error) *wire.Error {
 		return unavailable("the instance is draining")
 	case errors.Is(err, engine.ErrStopped):
 		return unavailable("the instance has stopped")
+	case errors.Is(err, engine.ErrBackend):
+		return &wire.Error{Code: wire.ErrorCode_ERROR_CODE_UNAVAILABLE, EngineEnded: true, Message: "the engine has lost its backend"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return deadlinePassed()
 	}
