@@ -19,7 +19,7 @@
  * carries the writer's sizeof. History:
  *   1  2026-11-23  first version
  *   2  2026-11-25  Q5 and K-quant types; prompt logprobs and pooling: nf_row.next,
- *                  nf_result.prompt, NF_ROW_POOL_SUM
+ *                  nf_result.prompt, nf_sampling.prompt_top, NF_ROW_POOL_SUM
  */
 #ifndef NANOFLEET_H
 #define NANOFLEET_H
@@ -217,6 +217,7 @@ typedef struct nf_sampling {
   float repetition;            /* over prompt and sampled tokens; 1 = off */
   uint32_t logprobs;           /* 1: report the sampled token's logprob */
   uint32_t top_logprobs;       /* alternatives reported, <= NF_TOP */
+  uint32_t prompt_top;         /* alternatives that NF_ROW_PROMPT_LOGPROBS reports, <= NF_TOP */
 } nf_sampling;
 
 typedef struct nf_bias { int32_t token; float bias; } nf_bias;
@@ -243,10 +244,11 @@ typedef struct nf_slot {
 enum {
   NF_ROW_SAMPLE = 1,           /* sample after the row's last token */
   NF_ROW_LATE_MASK = 2,        /* its sampling waits for sample() */
-  NF_ROW_PROMPT_LOGPROBS = 4,  /* report how likely each of the row's tokens made the one after it;
-                                  counts as many alternatives as its sampling.top_logprobs */
+  NF_ROW_PROMPT_LOGPROBS = 4,  /* report how likely each of the row's tokens made the one after it,
+                                  with sampling.prompt_top alternatives */
   NF_ROW_LOGITS = 8,           /* copy the sampling logits to the result's aux */
-  NF_ROW_POOL = 16,            /* copy what the head would read at the row's last token to aux */
+  NF_ROW_POOL = 16,            /* copy what the head would read at the row's last token to aux;
+                                  such a row does not sample */
   NF_ROW_CONTINUE = 32,        /* the row's first token is the slot's last sampled one,
                                   which never left the device; it counts in n_tokens
                                   and is absent from nf_step.tokens */
@@ -293,7 +295,10 @@ typedef struct nf_row_mask { uint32_t row, mask_id; } nf_row_mask;
 enum { NF_ROW_OK = 0, NF_ROW_NAN = 1 };
 typedef struct nf_result_row {
   uint32_t slot;
-  uint32_t status;             /* NF_ROW_NAN: the logits held a NaN; nothing was sampled */
+  uint32_t status;             /* NF_ROW_NAN: the logits that are sampled from held a NaN or +infinity,
+                                  or no token is allowed, or (where the backend looks) the state of one
+                                  of the row's tokens was not finite; nothing was sampled. Logprobs and
+                                  vectors that are not finite are reported as they are */
   uint32_t n_accepted;         /* tokens[] that count; 0 for a row that did not sample */
   uint32_t n_top;
   int32_t tokens[NF_ACCEPT];

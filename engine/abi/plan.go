@@ -90,3 +90,13 @@ type Plan struct {
 	KVLayers         uint32
 	KVHeads, HeadDim uint32 // the largest of any layer: they size a page
 }
+
+// PoolWidth is the width of what RowPool reports: the head's input. 0 without a head.
+func (p *Plan) PoolWidth() int {
+	for i := range p.Ops {
+		if p.Ops[i].Kind == OpHead {
+			return int(p.Ops[i].InFeatures)
+		}
+	}
+	return 0
+}

@@ -12,6 +12,7 @@ type Sampling struct {
 	Repetition          float32 // over prompt and sampled tokens; 1 = off
 	Logprobs            bool    // report the sampled token's logprob
 	TopLogprobs         uint32  // alternatives reported, at most MaxTop
+	PromptTop           uint32  // alternatives that RowPromptLogprobs reports, at most MaxTop
 }
 
 // Bias adds to one token's logit.
@@ -44,7 +45,7 @@ const (
 	RowLateMask       RowFlag = 2  // its sampling waits for Sample
 	RowPromptLogprobs RowFlag = 4  // report how likely each of its tokens made the one after it
 	RowLogits         RowFlag = 8  // copy the sampling logits to Result.Aux
-	RowPool           RowFlag = 16 // copy what the head would read at the row's last token to Result.Aux
+	RowPool           RowFlag = 16 // copy what the head would read at the row's last token to Result.Aux; it does not sample
 	RowContinue       RowFlag = 32 // first token = the slot's last sampled one; not in Step.Tokens
 	RowPoolSum        RowFlag = 64 // with RowPool: the sum over all tokens of the row instead
 )
@@ -109,8 +110,11 @@ type RowStatus uint32
 
 // Row states.
 const (
-	RowOK  RowStatus = 0
-	RowNaN RowStatus = 1 // the logits held a NaN; nothing was sampled
+	RowOK RowStatus = 0
+	// RowNaN: the logits held a NaN or +Inf, or no token is allowed, or (where the
+	// backend looks) the state of one of the row's tokens was not finite. Nothing
+	// was sampled.
+	RowNaN RowStatus = 1
 )
 
 // ResultRow is what one row of a step gave. Fixed arrays keep results free of

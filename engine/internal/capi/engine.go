@@ -24,6 +24,7 @@ type Engine struct {
 	limits  abi.Limits
 	devices int
 	vocab   int
+	pool    int // width of a pooled vector
 	probe   abi.ProbeInfo
 	dtypes  []string // of the matrices put, for the numerics id
 	pins    runtime.Pinner

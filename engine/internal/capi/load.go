@@ -47,7 +47,7 @@ func (e *Engine) Plan(p *abi.Plan) error {
 	if err := e.done("plan", C.nfc_plan(e.api, e.handle, &plan)); err != nil {
 		return err
 	}
-	e.vocab = int(p.VocabSize)
+	e.vocab, e.pool = int(p.VocabSize), p.PoolWidth()
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (e *Engine) OpenSlot(s *abi.Slot) error {
 		sampling: C.nf_sampling{
 			temperature: C.float(p.Temperature), top_p: C.float(p.TopP), min_p: C.float(p.MinP), typical_p: C.float(p.TypicalP),
 			top_k: C.uint32_t(p.TopK), presence: C.float(p.Presence), frequency: C.float(p.Frequency), repetition: C.float(p.Repetition),
-			logprobs: flag(p.Logprobs), top_logprobs: C.uint32_t(p.TopLogprobs),
+			logprobs: flag(p.Logprobs), top_logprobs: C.uint32_t(p.TopLogprobs), prompt_top: C.uint32_t(p.PromptTop),
 		},
 	}
 	c.size, c.sampling.size = C.uint32_t(unsafe.Sizeof(c)), C.uint32_t(unsafe.Sizeof(c.sampling))

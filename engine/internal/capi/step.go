@@ -18,6 +18,8 @@ var (
 	_ [unsafe.Sizeof(abi.PageDelta{})]byte = [C.sizeof_nf_page_delta]byte{}
 	_ [unsafe.Sizeof(abi.PageCopy{})]byte  = [C.sizeof_nf_page_copy]byte{}
 	_ [unsafe.Sizeof(abi.ResultRow{})]byte = [C.sizeof_nf_result_row]byte{}
+
+	_ [unsafe.Sizeof(abi.PromptLogprob{})]byte = [C.sizeof_nf_prompt_logprob]byte{}
 )
 
 // stepBuffers hold a step in C memory; the submitter's alone.
@@ -45,12 +47,14 @@ type resultBuffers struct {
 	result []C.nf_result
 	rows   []abi.ResultRow
 	aux    []float32
+	prompt []abi.PromptLogprob
 }
 
 func (b *resultBuffers) free() {
 	release(b.result)
 	release(b.rows)
 	release(b.aux)
+	release(b.prompt)
 	*b = resultBuffers{}
 }
 
@@ -84,12 +88,14 @@ func (e *Engine) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
 	b := &e.result
 	b.result = grown(b.result, 1)
 	b.rows = grown(b.rows, int(e.limits.MaxRows))
-	// Untouched memory costs nothing, and few steps ask for logits.
-	b.aux = grown(b.aux, int(e.limits.MaxRows)*e.vocab)
+	// Untouched memory costs nothing, and few steps ask for logits, vectors or prompts.
+	b.aux = grown(b.aux, int(e.limits.MaxRows)*max(e.vocab, e.pool))
+	b.prompt = grown(b.prompt, int(e.limits.MaxTokens))
 	b.result[0] = C.nf_result{
 		size: C.sizeof_nf_result, n_rows: C.uint32_t(len(b.rows)), n_aux: C.uint64_t(len(b.aux)),
-		rows: (*C.nf_result_row)(unsafe.Pointer(unsafe.SliceData(b.rows))),
-		aux:  (*C.float)(unsafe.Pointer(unsafe.SliceData(b.aux))),
+		rows:     (*C.nf_result_row)(unsafe.Pointer(unsafe.SliceData(b.rows))),
+		aux:      (*C.float)(unsafe.Pointer(unsafe.SliceData(b.aux))),
+		n_prompt: C.uint64_t(len(b.prompt)), prompt: (*C.nf_prompt_logprob)(unsafe.Pointer(unsafe.SliceData(b.prompt))),
 	}
 	us := max(timeout, 0) / time.Microsecond
 	if err := e.done("wait", C.nfc_wait(e.api, e.handle, C.uint64_t(seq), &b.result[0], C.uint64_t(us))); err != nil {
@@ -99,5 +105,6 @@ func (e *Engine) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
 	r.Seq, r.ComputeNS = seq, uint64(c.compute_ns)
 	r.Rows = append(r.Rows[:0], b.rows[:c.n_rows]...)
 	r.Aux = append(r.Aux[:0], b.aux[:c.n_aux]...)
+	r.Prompt = append(r.Prompt[:0], b.prompt[:c.n_prompt]...)
 	return nil
 }
