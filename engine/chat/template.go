@@ -44,6 +44,10 @@ func Parse(source string) (*Template, error) {
 // Source is the text the template was compiled from.
 func (t *Template) Source() string { return t.source }
 
+// Reads tells whether the template mentions a variable by that name: one that it
+// does not mention changes nothing.
+func (t *Template) Reads(name string) bool { return t.compiled.Reads(name) }
+
 // Render is the prompt of a conversation. It fails with an [*InputError], a
 // [*TemplateError], a [*RuntimeError] or a [*LimitError].
 func (t *Template) Render(in Input) (string, error) {
@@ -88,6 +92,9 @@ func join(segments []Segment) string {
 
 // ParseOrderedJSON reads one JSON text for [Input]: objects keep the order of
 // their keys, integers stay exact, every string is untrusted. It fails with a
-// [*JSONError] on malformed text, invalid UTF-8, a key given twice, or nesting
-// beyond 128 levels.
-func ParseOrderedJSON(b []byte) (jinja.Value, error) { return jinja.ParseJSON(b) }
+// [*JSONError] on malformed text, invalid UTF-8, a key given twice, nesting beyond
+// 128 levels, or more than two million values. The strings without escapes share the memory of a text that
+// is given as a string.
+func ParseOrderedJSON[T string | []byte](text T) (jinja.Value, error) {
+	return jinja.ParseJSON(text)
+}

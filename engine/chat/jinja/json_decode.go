@@ -12,6 +12,10 @@ import (
 // MaxJSONDepth is how deep arrays and objects may nest in ParseJSON.
 const MaxJSONDepth = 128
 
+// MaxJSONValues is how many values a text may hold in ParseJSON: small ones take many
+// times the memory of their text.
+const MaxJSONValues = 1 << 21
+
 // maxJSONDigits bounds the digits of an integer, as Python does.
 const maxJSONDigits = 4300
 
@@ -26,13 +30,13 @@ func (e *JSONError) Error() string { return fmt.Sprintf("JSON at byte %d: %s", e
 // ParseJSON reads one JSON text. Objects become [*Dict] in the order of their
 // keys, integers stay exact, strings are untrusted. Refused with a
 // [*JSONError]: what RFC 8259 refuses, invalid UTF-8, a key given twice,
-// nesting beyond [MaxJSONDepth], numbers beyond float64 or 4,300 digits. An
-// unpaired surrogate escape becomes U+FFFD.
-func ParseJSON(text []byte) (Value, error) {
-	if !utf8.Valid(text) {
+// nesting beyond [MaxJSONDepth], more than [MaxJSONValues] values, numbers beyond
+// float64 or 4,300 digits. An unpaired surrogate escape becomes U+FFFD.
+func ParseJSON[T string | []byte](text T) (Value, error) {
+	d := &jsonReader{text: string(text)}
+	if !utf8.ValidString(d.text) {
 		return nil, &JSONError{Message: "not valid UTF-8"}
 	}
-	d := &jsonReader{text: string(text)}
 	v, err := d.value(0)
 	if err != nil {
 		return nil, err
@@ -44,8 +48,9 @@ func ParseJSON(text []byte) (Value, error) {
 }
 
 type jsonReader struct {
-	text string
-	at   int
+	text   string
+	at     int
+	values int
 }
 
 func (d *jsonReader) fail(format string, args ...any) error {
@@ -70,6 +75,9 @@ func (d *jsonReader) peek() byte {
 func (d *jsonReader) value(depth int) (Value, error) {
 	if depth > MaxJSONDepth {
 		return nil, d.fail("nested deeper than %d levels", MaxJSONDepth)
+	}
+	if d.values++; d.values > MaxJSONValues {
+		return nil, d.fail("more than %d values", MaxJSONValues)
 	}
 	switch c := d.peek(); {
 	case c == '{':

@@ -173,3 +173,27 @@ func TestStrftimeOfOddTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestManyJSONValues reads as many values as may be, and one more.
+func TestManyJSONValues(t *testing.T) {
+	text := "[" + strings.Repeat("1,", MaxJSONValues-2) + "1]"
+	if _, err := ParseJSON(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseJSON("[1," + text[1:]); err == nil || !strings.Contains(err.Error(), "2097152 values") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestReads asks a template for its variables.
+func TestReads(t *testing.T) {
+	tmpl, err := Parse(`{% if thinking is defined %}{{ thinking.deep }}{% endif %}{% set own = range(3) %}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"thinking": true, "own": true, "deep": false, "range": false, "messages": false} {
+		if tmpl.Reads(name) != want {
+			t.Errorf("%s: want %v", name, want)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package jinja
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Template is a parsed template. It is safe for concurrent use.
 type Template struct {
@@ -21,6 +24,13 @@ func Parse(source string) (*Template, error) {
 		return nil, err
 	}
 	return &Template{names: p.names, body: body}, nil
+}
+
+// Reads tells whether the template mentions a variable of its caller's by that name;
+// the global functions are none.
+func (t *Template) Reads(name string) bool {
+	_, global := globals[name]
+	return !global && slices.Contains(t.names, name)
 }
 
 // Options are what a rendering takes besides its variables.
