@@ -14,7 +14,7 @@ const MaxJSONDepth = 128
 
 // MaxJSONValues is how many values a text may hold in ParseJSON: small ones take many
 // times the memory of their text.
-const MaxJSONValues = 1 << 21
+const MaxJSONValues = 1 << 20
 
 // maxJSONDigits bounds the digits of an integer, as Python does.
 const maxJSONDigits = 4300

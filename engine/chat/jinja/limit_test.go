@@ -180,7 +180,7 @@ func TestManyJSONValues(t *testing.T) {
 	if _, err := ParseJSON(text); err != nil {
 		t.Error(err)
 	}
-	if _, err := ParseJSON("[1," + text[1:]); err == nil || !strings.Contains(err.Error(), "2097152 values") {
+	if _, err := ParseJSON("[1," + text[1:]); err == nil || !strings.Contains(err.Error(), "1048576 values") {
 		t.Errorf("got %v", err)
 	}
 }
