@@ -196,7 +196,7 @@ func (c *Coordinator) handler() http.Handler {
 	keys := auth.New(c.replica.Snapshot)
 	view := &routeView{replica: c.replica, table: c.agents.Table(), registry: c.registry}
 	rt := router.New(router.DefaultConfig(), view, view, time.Now)
-	c.metrics.MustRegister(resumedCounter(rt))
+	c.metrics.MustRegister(resumedCounter(rt), poisonedCounter(rt))
 	c.health(mux)
 	mux.Handle("GET /metrics", requireKey(keys, c.metricsHandler()))
 	mux.Handle("/v1/", gateway.New(gateway.Deps{

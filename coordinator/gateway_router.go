@@ -37,6 +37,7 @@ func gatewayError(err error) error {
 	var busy *router.BusyError
 	var absent *router.NotReadyError
 	var engine *router.EngineError
+	var poison *router.PoisonError
 	switch {
 	case errors.As(err, &busy):
 		return &gateway.Error{Status: http.StatusTooManyRequests, Code: "server_is_overloaded", RetryAfter: busy.RetryAfter,
@@ -45,6 +46,8 @@ func gatewayError(err error) error {
 		return unavailable("No instance of the model `"+absent.Model+"` is ready.", absent.RetryAfter)
 	case errors.As(err, &engine):
 		return gateway.FromWire(engine.Wire)
+	case errors.As(err, &poison):
+		return &gateway.Error{Status: http.StatusUnprocessableEntity, Code: "request_ended_engines", Message: poisonMessage(poison)}
 	case errors.Is(err, router.ErrUnknownModel):
 		return &gateway.Error{Status: http.StatusNotFound, Code: "model_not_found", Message: "The model does not exist, or no longer does."}
 	case errors.Is(err, router.ErrDeadline):
@@ -53,6 +56,16 @@ func gatewayError(err error) error {
 		return unavailable("Every instance that ran this request failed.", 0)
 	}
 	return err
+}
+
+// poisonMessage says what happened and what may be done.
+func poisonMessage(e *router.PoisonError) string {
+	what := "This request ended every engine that ran it"
+	if e.Again {
+		what = "The same request ended its engines before"
+	}
+	return what + ", so it is not run again until " + e.Until.UTC().Format(time.RFC3339) +
+		". Change its prompt or its sampling parameters, and tell the fleet's operator: the engines' logs say more."
 }
 
 func unavailable(message string, after time.Duration) error {

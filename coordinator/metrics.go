@@ -25,6 +25,14 @@ func resumedCounter(r *router.Router) prometheus.Collector {
 	}, func() float64 { return float64(r.Resumed()) })
 }
 
+// poisonedCounter tells how often requests were given up because they ended engines.
+func poisonedCounter(r *router.Router) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "nanofleet_requests_poisoned_total",
+		Help: "Requests given up or refused because they had ended their engines.",
+	}, func() float64 { return float64(r.Poisoned()) })
+}
+
 // fleetCollector turns the last reports into metrics when it is scraped.
 type fleetCollector struct{ c *Coordinator }
 

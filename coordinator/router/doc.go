@@ -13,6 +13,9 @@
 // ids again holds back the same bytes and goes on from there (wire.GenerateRequest's
 // resumed). Whatever ids were received, their certain text was received with them.
 //
+// A request whose engine ends with it is suspected of having ended it (suspect.go), tried
+// alone (trial.go), and refused once it is convicted (poison.go); docs/adr/0018 says why.
+//
 // Caveats: a sequence is resumed only on the version it began on. One whose last event
 // was lost after the last token is ended here: by length, by a stop token, or by an
 // end-of-text token that the candidates name. Where min_tokens is set, a stop string

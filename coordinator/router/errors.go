@@ -38,6 +38,20 @@ func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("no instance of model %q is ready", e.Model)
 }
 
+// PoisonError says that the request ended engines, and until when the same request is
+// refused.
+type PoisonError struct {
+	Until time.Time
+	Again bool // it was sent once more
+}
+
+func (e *PoisonError) Error() string {
+	if e.Again {
+		return "router: the same request ended its engines before"
+	}
+	return "router: the request ended every engine that ran it"
+}
+
 // EngineError is an engine's own refusal, which another instance would repeat.
 type EngineError struct{ Wire *wire.Error }
 

@@ -22,6 +22,7 @@ func (s *Stream) ended() *wire.GenerateEvent {
 		return nil
 	}
 	s.over = true
+	s.endTrial(false)
 	s.whole(f)
 	return &wire.GenerateEvent{Event: &wire.GenerateEvent_Finished{Finished: f}}
 }

@@ -23,6 +23,8 @@ type fleet struct {
 	known   bool
 	changed chan struct{}
 	engines map[string]*engine // by node
+	pace    time.Duration      // of one token
+	deaths  int                // of engines that a request killed
 }
 
 // engine is how the instance on a node behaves, request by request; without an entry
@@ -30,6 +32,7 @@ type fleet struct {
 type engine struct {
 	script   []fault
 	requests []*wire.GenerateRequest
+	lives    int // how often it was killed
 }
 
 // fault of one request: an error instead of a stream, an event or a break after some tokens.
@@ -87,7 +90,23 @@ func (f *fleet) Generate(ctx context.Context, node string, req *wire.GenerateReq
 			f.list[i].InFlight++
 		}
 	}
-	return &run{f: f, ctx: ctx, node: node, req: req, fault: now}, nil
+	return &run{f: f, ctx: ctx, node: node, req: req, fault: now, life: e.lives}, nil
+}
+
+// kill ends an engine, which is back at once.
+func (f *fleet) kill(node string) { f.change(func() { f.engines[node].lives++ }) }
+
+// dead tells whether the engine of a run has ended.
+func (r *run) dead() bool {
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	e := r.f.engines[r.node]
+	poison := r.req.GetPrompt()[0] == poisonToken && int(r.req.GetResumed())+r.ids >= int(r.req.GetPrompt()[1])
+	if poison && r.life == e.lives && r.accepted {
+		e.lives++
+		r.f.deaths++
+	}
+	return r.life != e.lives
 }
 
 // run is one request at an engine.
@@ -99,11 +118,16 @@ type run struct {
 	fault    *fault
 	accepted bool
 	ids      int
+	life     int // of its engine
 }
 
 func (r *run) Recv() (*wire.GenerateEvent, error) {
 	if err := context.Cause(r.ctx); err != nil {
 		return nil, err
+	}
+	time.Sleep(r.f.pace)
+	if r.dead() {
+		return &wire.GenerateEvent{Event: &wire.GenerateEvent_Error{Error: &wire.Error{Code: wire.ErrorCode_ERROR_CODE_UNAVAILABLE, EngineEnded: true}}}, nil
 	}
 	if r.fault != nil && r.ids == r.fault.tokens && (r.accepted || r.fault.tokens == 0) {
 		if r.fault.event == nil {

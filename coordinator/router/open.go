@@ -14,7 +14,13 @@ import (
 // until one takes it or the router's patience is at an end.
 func (s *Stream) open() error {
 	prompt := slices.Concat(s.asked.GetPrompt(), s.ids)
+	if err := s.awaitTrial(); err != nil {
+		return err
+	}
 	for {
+		if err := s.r.refuse(s.model, s.asked); err != nil {
+			return err
+		}
 		c, err := s.r.acquire(s.ctx, s.wanted(prompt))
 		if err != nil {
 			return err
@@ -23,6 +29,7 @@ func (s *Stream) open() error {
 		s.current, err = s.r.dialer.Generate(s.ctx, c.Node, s.request(prompt))
 		s.r.opened(c.Instance)
 		if err == nil {
+			s.r.suspects.arrive(&s.standing, c.Instance)
 			if len(s.ids) > 0 {
 				s.r.resumed.Add(1)
 			}

@@ -16,19 +16,25 @@ type Router struct {
 	dialer   Dialer
 	now      func() time.Time
 	lines    *lines
+	trials   *lines // of suspects
+	suspects suspects
 	prefixes *prefixes
 
-	resumed atomic.Uint64
+	resumed  atomic.Uint64
+	poisoned atomic.Uint64
 
-	mu      sync.Mutex
-	opening map[string]int // requests chosen for an instance whose stream is not open yet
+	mu        sync.Mutex
+	opening   map[string]int // requests chosen for an instance whose stream is not open yet
+	poisons   poisons
+	lastTried time.Time // when a trial last found something out
 }
 
 // New makes a router over a fleet.
 func New(cfg Config, view View, dialer Dialer, now func() time.Time) *Router {
 	return &Router{
 		cfg: cfg, view: view, dialer: dialer, now: now,
-		lines: newLines(cfg.Line), prefixes: newPrefixes(), opening: map[string]int{},
+		lines: newLines(cfg.Line), trials: newLines(cfg.Line), suspects: suspects{on: map[string]*company{}},
+		prefixes: newPrefixes(), opening: map[string]int{},
 	}
 }
 
@@ -45,6 +51,62 @@ func (r *Router) Generate(ctx context.Context, model string, req *wire.GenerateR
 // Resumed counts the requests that were carried on by another engine after tokens had
 // been sent.
 func (r *Router) Resumed() uint64 { return r.resumed.Load() }
+
+// Poisoned counts the requests that were given up, or refused, because they ended
+// engines.
+func (r *Router) Poisoned() uint64 { return r.poisoned.Load() }
+
+// refuse tells whether a request ended engines before, on a version that the model
+// name stands for.
+func (r *Router) refuse(model string, req *wire.GenerateRequest) error {
+	r.mu.Lock()
+	none := len(r.poisons.order) == 0
+	r.mu.Unlock()
+	if none {
+		return nil
+	}
+	list, _ := r.view.Candidates(req.GetProject(), model)
+	seen := map[string]bool{}
+	for _, c := range list {
+		if seen[c.Version] {
+			continue
+		}
+		seen[c.Version] = true
+		if until := r.refusedUntil(fingerprintOf(c.Version, req)); !until.IsZero() {
+			r.poisoned.Add(1)
+			return &PoisonError{Until: until, Again: true}
+		}
+	}
+	return nil
+}
+
+func (r *Router) refusedUntil(f fingerprint) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.poisons.refused(f, r.now())
+}
+
+// convict has a request refused from now on.
+func (r *Router) convict(f fingerprint) error {
+	r.poisoned.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.poisons.remember(f, r.now())
+	return &PoisonError{Until: r.poisons.refused(f, r.now())}
+}
+
+// tried tells when a trial last found something out.
+func (r *Router) tried() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastTried
+}
+
+func (r *Router) noteTried(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastTried = now
+}
 
 // wanted is a request as it waits.
 type wanted struct {

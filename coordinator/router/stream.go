@@ -26,6 +26,10 @@ type Stream struct {
 	shuns    shuns
 	full     bool // its context is
 	over     bool
+
+	standing  standing
+	trial     *place // while it is tried, or waits for it
+	triedFrom int    // how many tokens it had when it was last suspected
 }
 
 // Recv waits for the next event: Accepted, Tokens and Finished as from one instance,
@@ -65,6 +69,7 @@ func (s *Stream) Recv() (*wire.GenerateEvent, error) {
 // fail ends the stream.
 func (s *Stream) fail(err error) error {
 	s.over = true
+	s.endTrial(false)
 	return err
 }
 
@@ -75,12 +80,15 @@ func (s *Stream) take(ev *wire.GenerateEvent) (*wire.GenerateEvent, error) {
 		return s.takeAccepted(ev, e.Accepted), nil
 	case *wire.GenerateEvent_Tokens:
 		s.ids = append(s.ids, e.Tokens.GetIds()...)
+		s.prove()
 		return ev, nil
 	case *wire.GenerateEvent_Finished:
 		if e.Finished.GetReason() == wire.FinishReason_FINISH_REASON_CANCELLED {
 			return nil, s.broke() // not by us: its engine is being emptied
 		}
 		s.over = true
+		s.r.suspects.leave(&s.standing)
+		s.endTrial(true)
 		s.whole(e.Finished)
 		return ev, nil
 	case *wire.GenerateEvent_Error:
@@ -106,6 +114,8 @@ func (s *Stream) takeError(e *wire.Error) error {
 	case e.GetCode() == wire.ErrorCode_ERROR_CODE_BUSY:
 		s.leave(time.Duration(e.GetRetryAfterMs()) * time.Millisecond)
 		return nil
+	case e.GetEngineEnded():
+		return s.died()
 	case passing(e):
 		return s.broke()
 	case e.GetCode() == wire.ErrorCode_ERROR_CODE_CONTEXT_LENGTH && len(s.ids) > 0:
@@ -132,16 +142,19 @@ func (s *Stream) broke() error {
 func (s *Stream) leave(wait time.Duration) {
 	_ = s.current.Close() // it is of no more use whatever it says
 	s.current = nil
+	s.r.suspects.leave(&s.standing)
 	s.shuns.add(s.on.Instance, wait, s.r.now())
 }
 
 // Close frees the sequence wherever it stands.
 func (s *Stream) Close() error {
 	s.over = true
+	s.endTrial(false)
 	if s.current == nil {
 		return nil
 	}
 	err := s.current.Close()
 	s.current = nil
+	s.r.suspects.leave(&s.standing)
 	return err
 }
