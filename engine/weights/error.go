@@ -18,6 +18,7 @@ var (
 	ErrShape      = errors.New("shape and size do not agree")
 	ErrValue      = errors.New("value is out of bounds")
 	ErrSyntax     = errors.New("malformed")
+	ErrParts      = errors.New("parts do not make one model")
 )
 
 var (
@@ -25,6 +26,10 @@ var (
 	ErrType = errors.New("unsupported element type")
 	// ErrNoTensor is returned by File.Tensor for a name that the file lacks.
 	ErrNoTensor = errors.New("no such tensor")
+	// ErrNotRegular is returned for a pipe, a device or a directory in place of a file.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrPickle is returned for weights in a format that can run code as it is read.
+	ErrPickle = errors.New("pickled weights are never read; convert them to safetensors and add those")
 	// ErrClosed is returned by File.Tensor after Close.
 	ErrClosed = errors.New("file is closed")
 )
@@ -46,7 +51,7 @@ type FormatError struct {
 func (e *FormatError) Error() string {
 	s := e.Path + ": "
 	if e.Name != "" {
-		s += fmt.Sprintf("%q: ", e.Name)
+		s += fmt.Sprintf("%q: ", clip(e.Name))
 	}
 	s += fmt.Sprintf("%s %d (bound %d) at byte %d: %v", e.Field, e.Value, e.Bound, e.Offset, e.Kind)
 	if e.Detail != "" {
@@ -57,3 +62,12 @@ func (e *FormatError) Error() string {
 
 // Unwrap gives Kind to errors.Is.
 func (e *FormatError) Unwrap() error { return e.Kind }
+
+// clip shortens what a file says to what a sentence can hold.
+func clip(s string) string {
+	const most = 120
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}

@@ -79,3 +79,36 @@ func TestTensorsMapOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestNotRegular: pipes, directories and links that lead nowhere are refused without
+// waiting for them.
+func TestNotRegular(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link.gguf")
+	if err := os.Symlink(filepath.Join(dir, "gone"), link); err != nil {
+		t.Fatal(err)
+	}
+	inner := filepath.Join(dir, "model.safetensors")
+	if err := os.Mkdir(inner, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, inner, os.DevNull} {
+		if _, err := OpenGGUF(path); !errors.Is(err, ErrNotRegular) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := Open(dir); !errors.Is(err, ErrNotRegular) {
+		t.Errorf("a directory for model.safetensors: %v", err)
+	}
+	if _, err := ReadSmall(link, 1); !errors.Is(err, ErrNotRegular) {
+		t.Errorf("ReadSmall: %v", err)
+	}
+	path := filepath.Join(dir, "big")
+	if err := os.WriteFile(path, make([]byte, 9), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var format *FormatError
+	if _, err := ReadSmall(path, 8); !errors.As(err, &format) || format.Value != 9 || format.Bound != 8 {
+		t.Errorf("9 bytes of 8: %v", err)
+	}
+}

@@ -17,14 +17,8 @@ const (
 	ggufMinInfo   = 8 + 4 + 8 + 4 + 8 // bytes of the smallest tensor description
 )
 
-// OpenGGUF opens one GGUF file, version 2 or 3, little-endian.
-func OpenGGUF(path string) (*File, error) {
-	s, h, err := openShard(path, parseGGUF)
-	if err != nil {
-		return nil, err
-	}
-	return newFile([]*shard{s}, []header{h}), nil
-}
+// ggufDims name the dimensions in errors.
+var ggufDims = [ggufMaxDims]string{"dims[0]", "dims[1]", "dims[2]", "dims[3]"}
 
 // parseGGUF reads and checks a header:
 //
@@ -34,14 +28,20 @@ func OpenGGUF(path string) (*File, error) {
 //	padding to the alignment | data
 func parseGGUF(path string, r io.Reader, size uint64) (header, error) {
 	d := newDecoder(path, r, size)
-	if magic := d.u32("magic"); d.err == nil && magic != ggufMagic {
-		d.fail(ErrMagic, "", "magic", uint64(magic), ggufMagic)
+	if magic := d.u32("", "magic"); d.err == nil && magic != ggufMagic {
+		d.fail(magicKind(magic), "", "magic", uint64(magic), ggufMagic)
 	}
-	if v := d.u32("version"); d.err == nil && v != 2 && v != 3 {
+	if v := d.u32("", "version"); d.err == nil && v != 2 && v != 3 {
 		d.fail(ErrVersion, "", "version", uint64(v), 3)
 	}
-	tensors := d.count("tensor count", ggufMinInfo)
-	pairs := d.count("metadata count", ggufMinPair)
+	tensors := d.count("", "tensor count", ggufMinInfo)
+	pairs := d.count("", "metadata count", ggufMinPair)
+	if tensors > maxTensors {
+		d.fail(ErrCount, "", "tensor count", tensors, maxTensors)
+	}
+	if pairs > maxPairs {
+		d.fail(ErrCount, "", "metadata count", pairs, maxPairs)
+	}
 	meta := d.pairs(pairs)
 	alignment := d.alignment(meta)
 	infos := d.infos(tensors)
@@ -55,11 +55,23 @@ func parseGGUF(path string, r io.Reader, size uint64) (header, error) {
 	return header{infos: infos, meta: meta}, nil
 }
 
+// magicKind tells the two beginnings of PyTorch's files from others.
+func magicKind(magic uint32) error {
+	const zip, pickle = 0x04034b50, 0x80
+	if magic == zip || magic&0xff == pickle && magic>>8&0xff <= 5 {
+		return ErrPickle
+	}
+	return ErrMagic
+}
+
 func (d *decoder) pairs(n uint64) map[string]any {
-	meta := map[string]any{}
+	if d.err != nil {
+		return nil
+	}
+	meta := make(map[string]any, n)
 	for range n {
 		key := d.text("", "key length", ggufMaxKey)
-		value := d.value(key, d.u32("value type"), 0)
+		value := d.value(key, d.u32(key, "value type"))
 		if d.err != nil {
 			break
 		}
@@ -87,18 +99,19 @@ func (d *decoder) alignment(meta map[string]any) uint64 {
 }
 
 func (d *decoder) infos(n uint64) []Info {
-	infos := make([]Info, 0, min(n, 1<<12))
-	seen := map[string]bool{}
+	if d.err != nil {
+		return nil
+	}
+	infos := make([]Info, 0, n)
 	for range n {
 		info := d.info()
 		if d.err != nil {
 			return nil
 		}
-		if seen[info.Name] {
-			d.fail(ErrDuplicate, info.Name, "tensor name", 2, 1)
-		}
-		seen[info.Name] = true
 		infos = append(infos, info)
+	}
+	if err := checkNames(d.path, "tensor name", infos); err != nil {
+		d.err = err
 	}
 	return infos
 }
@@ -106,22 +119,23 @@ func (d *decoder) infos(n uint64) []Info {
 // info reads one description; Offset is still relative to the data's start.
 func (d *decoder) info() Info {
 	info := Info{Name: d.text("", "name length", ggufMaxName)}
-	n := d.u32("dimension count")
+	n := d.u32(info.Name, "dimension count")
 	if d.err == nil && (n < 1 || n > ggufMaxDims) {
 		d.fail(ErrShape, info.Name, "dimension count", uint64(n), ggufMaxDims)
 	}
-	for i := range n {
-		if d.err != nil {
-			return info
-		}
-		dim := d.u64(fmt.Sprintf("dims[%d]", i))
-		if d.err == nil && (dim == 0 || dim > 1<<40) {
-			d.fail(ErrShape, info.Name, fmt.Sprintf("dims[%d]", i), dim, 1<<40)
-		}
-		info.Shape = append(info.Shape, dim)
+	if d.err != nil {
+		return info
 	}
-	kind := d.u32("tensor type")
-	info.Offset = d.u64("data offset")
+	info.Shape = make([]uint64, n)
+	for i := range info.Shape {
+		dim := d.u64(info.Name, ggufDims[i])
+		if d.err == nil && (dim == 0 || dim > 1<<40) {
+			d.fail(ErrShape, info.Name, ggufDims[i], dim, 1<<40)
+		}
+		info.Shape[i] = dim
+	}
+	kind := d.u32(info.Name, "tensor type")
+	info.Offset = d.u64(info.Name, "data offset")
 	if d.err == nil {
 		d.measure(&info, kind)
 	}
@@ -170,5 +184,6 @@ func place(path string, infos []Info, start, alignment, size uint64) error {
 		}
 		info.Offset += start
 	}
-	return checkOverlap(path, infos)
+	_, err := checkOverlap(path, infos)
+	return err
 }

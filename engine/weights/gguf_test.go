@@ -138,18 +138,22 @@ func TestGGUFRefuses(t *testing.T) {
 		{"magic", ggufText(u32(1)), ErrMagic, "", "magic"},
 		{"version 1", ggufText(u32(ggufMagic), u32(1)), ErrVersion, "", "version"},
 		{"big-endian", ggufText(u32(ggufMagic), u32(3<<24)), ErrVersion, "", "version"},
+		{"zip", []byte("PK\x03\x04...."), ErrPickle, "", "magic"},
+		{"pickle", []byte("\x80\x02}q\x01."), ErrPickle, "", "magic"},
+		{"many tensors", pad(start(maxTensors+1, 0), (maxTensors+1)*ggufMinInfo), ErrCount, "", "tensor count"},
+		{"many pairs", pad(start(0, maxPairs+1), (maxPairs+1)*ggufMinPair), ErrCount, "", "metadata count"},
 		{"tensor count", start(1<<60, 0), ErrCount, "", "tensor count"},
 		{"pair count", start(0, 1<<60), ErrCount, "", "metadata count"},
 		{"counts cut", ggufText(u32(ggufMagic), u32(3), u32(0)), ErrTruncated, "", "tensor count"},
 		{"key length", key(u64(1<<62), u64(0), u64(0)), ErrCount, "", "key length"},
 		{"string length", key("k", u32(ggufString), u64(1<<40)), ErrCount, "k", "string length"},
-		{"string cut", key("k", u32(ggufString), u64(9), u32(0)), ErrTruncated, "", "string length"},
+		{"string cut", key("k", u32(ggufString), u64(9), u32(0)), ErrTruncated, "k", "string length"},
 		{"value type", key("k", u32(13), u64(0)), ErrValue, "k", "value type"},
 		{"bool", key("k", u32(ggufBool), uint8(2)), ErrValue, "k", "bool"},
 		{"bool array", key("k", u32(ggufArray), u32(ggufBool), u64(2), uint8(1), uint8(7)), ErrValue, "k", "bool"},
 		{"array type", key("k", u32(ggufArray), u32(99), u64(0)), ErrValue, "k", "array type"},
-		{"array length", key("k", u32(ggufArray), u32(ggufInt32), u64(1<<61)), ErrCount, "", "array length of k"},
-		{"string array cut", key("k", u32(ggufArray), u32(ggufString), u64(2), "ab", u64(7)), ErrTruncated, "", "string length"},
+		{"array length", key("k", u32(ggufArray), u32(ggufInt32), u64(1<<61)), ErrCount, "k", "array length"},
+		{"string array cut", key("k", u32(ggufArray), u32(ggufString), u64(2), "ab", u64(7)), ErrTruncated, "k", "string length"},
 		{"array depth", append(start(0, 1), deep...), ErrValue, "k", "array depth"},
 		{"key twice", append(start(0, 2), ggufText("k", u32(0), uint8(1), "k", u32(0), uint8(1))...), ErrDuplicate, "k", "metadata key"},
 		{"alignment 0", key("general.alignment", u32(ggufUint32), u32(0)), ErrValue, "general.alignment", "alignment"},
@@ -158,7 +162,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"name length", one(info(strings.Repeat("x", 65), []u64{1}, 0, 0), 32), ErrCount, "", "name length"},
 		{"no dims", one(info("t", nil, 0, 0), 32), ErrShape, "t", "dimension count"},
 		{"five dims", one(info("t", []u64{1, 1, 1, 1, 1}, 0, 0), 32), ErrShape, "t", "dimension count"},
-		{"dims cut", append(start(1, 0), ggufText("tttttttttt", u32(3), u64(1), u32(1))...), ErrTruncated, "", "dims[1]"},
+		{"dims cut", append(start(1, 0), ggufText("tttttttttt", u32(3), u64(1), u32(1))...), ErrTruncated, "tttttttttt", "dims[1]"},
 		{"zero dim", one(info("t", []u64{4, 0}, 0, 0), 32), ErrShape, "t", "dims[1]"},
 		{"huge dim", one(info("t", []u64{1 << 41}, 0, 0), 32), ErrShape, "t", "dims[0]"},
 		{"dims overflow", one(info("t", []u64{1 << 40, 1 << 40}, 0, 0), 32), ErrShape, "t", "dims[0]"},
@@ -224,6 +228,12 @@ func FuzzGGUF(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(golden)
+	blocks, err := os.ReadFile("testdata/blocks.gguf")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(blocks)
+	f.Add(partText(0, 2, 2, "a", "general.architecture", "llama"))
 	f.Add(start(0, 0))
 	f.Add(append(start(0, 1), ggufText("k", u32(ggufArray), u32(ggufString), u64(1), "v")...))
 	f.Add(pad(append(start(1, 0), ggufText("t", u32(2), u64(32), u64(1), u32(8), u64(0))...), 34))
@@ -240,7 +250,8 @@ func checkParsed(t *testing.T, h header, err error, text []byte) {
 		return
 	}
 	var end uint64
-	for _, info := range sortedByOffset(h.infos) {
+	for _, i := range sortedByOffset(h.infos) {
+		info := h.infos[i]
 		if info.Offset < end || info.Offset+info.Size > u64(len(text)) {
 			t.Fatalf("%+v lies outside %d bytes or before %d", info, len(text), end)
 		}

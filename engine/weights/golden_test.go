@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"io"
@@ -165,4 +166,27 @@ func TestDequantiseRefuses(t *testing.T) {
 			t.Errorf("%d bytes decoded to %d weights", c.bytes, c.weights)
 		}
 	}
+}
+
+// FuzzDequantise: any bytes decode in every type whose blocks they fill, and never to
+// more weights than there is room for.
+func FuzzDequantise(f *testing.F) {
+	for dtype := abi.F32; dtype <= abi.Q6_K; dtype++ {
+		f.Add(uint32(dtype), bytes.Repeat([]byte{0xa5}, 420), 512)
+	}
+	f.Fuzz(func(t *testing.T, kind uint32, src []byte, n int) {
+		if n < 0 || n > 1<<16 {
+			return
+		}
+		dst := make([]float32, n+1)
+		dst[n] = 42
+		block, size := abi.DType(kind).Block()
+		err := Dequantise(abi.DType(kind), src, dst[:n])
+		if fits := block > 0 && n%block == 0 && n/block*size == len(src); fits != (err == nil) {
+			t.Fatalf("%d bytes as %d weights of %v: %v", len(src), n, abi.DType(kind), err)
+		}
+		if dst[n] != 42 {
+			t.Fatal("a weight was written past the end")
+		}
+	})
 }

@@ -10,11 +10,11 @@ import (
 type Info struct {
 	Name   string
 	Type   string    // the file's name of the element type: "Q4_1", "BF16"
-	DType  abi.DType // 0 when the type is listed only
 	Shape  []uint64  // row-major, the contiguous dimension last, for both formats
 	Offset uint64    // of the data in its file, bytes
 	Size   uint64    // of the data, bytes
-	shard  int
+	DType  abi.DType // 0 when the type is listed only
+	shard  int32
 }
 
 // Elements is the product of the shape.

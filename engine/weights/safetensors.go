@@ -2,16 +2,17 @@ package weights
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"unicode/utf8"
+	"slices"
 )
 
-// safetensorsMaxDims bounds the dimensions of one tensor.
-const safetensorsMaxDims = 8
+const (
+	safetensorsMaxDims = 8    // of one tensor
+	safetensorsMaxName = 1024 // bytes
+	metadataKey        = "__metadata__"
+)
 
 // parseSafetensors reads and checks a header:
 //
@@ -21,7 +22,7 @@ const safetensorsMaxDims = 8
 // JSON; the tensors must cover the data without gap or overlap.
 func parseSafetensors(path string, r io.Reader, size uint64) (header, error) {
 	d := newDecoder(path, r, size)
-	n := d.u64("header length")
+	n := d.u64("", "header length")
 	if n > d.end-d.at {
 		kind := ErrTruncated
 		if n > maxHeader {
@@ -34,39 +35,43 @@ func parseSafetensors(path string, r io.Reader, size uint64) (header, error) {
 		return header{}, d.err
 	}
 	p := &safetensorsParser{path: path, start: 8 + n, size: size}
-	if err := p.parse(text[:n]); err != nil {
+	if err := p.parse(text); err != nil {
 		return header{}, err
 	}
 	return p.header, p.check()
 }
 
-// safetensorsParser walks the JSON token by token, so that a key that occurs twice
-// is seen.
+// safetensorsParser reads the JSON tensor by tensor.
 type safetensorsParser struct {
 	path        string
 	start, size uint64 // of the data, of the file
-	json        *json.Decoder
+	json        jsonReader
 	header      header
 }
 
 func (p *safetensorsParser) parse(text []byte) error {
-	if !utf8.Valid(text) {
-		return p.syntax(errors.New("header is not UTF-8"))
-	}
-	p.json = json.NewDecoder(bytes.NewReader(text))
-	p.json.UseNumber()
-	p.header.meta = map[string]any{}
-	err := p.object(func(name string) error {
-		if name == "__metadata__" {
-			return p.metadata()
+	p.json.text = text
+	// No tensor is described in fewer bytes.
+	least := len(`"":{"dtype":"U8","shape":[],"data_offsets":[0,0]},`)
+	p.header.infos = make([]Info, 0, min(bytes.Count(text, []byte(`"data_offsets"`)), len(text)/least+1))
+	err := p.json.object(func(name []byte) error {
+		if string(name) != metadataKey {
+			return p.tensor(name)
 		}
-		return p.tensor(name)
+		if p.header.meta != nil {
+			return p.twice(metadataKey)
+		}
+		p.header.meta = map[string]any{}
+		return p.metadata()
 	})
+	if p.header.meta == nil {
+		p.header.meta = map[string]any{}
+	}
+	if err == nil {
+		err = p.json.end()
+	}
 	if err != nil {
 		return p.syntax(err)
-	}
-	if _, err := p.json.Token(); err != io.EOF {
-		return p.syntax(errors.New("more than one JSON value"))
 	}
 	return nil
 }
@@ -81,150 +86,132 @@ func (p *safetensorsParser) syntax(err error) error {
 		Value: p.start - 8, Bound: p.size, Detail: err.Error()}
 }
 
-// object reads { key: ... } and has each read every key's value.
-func (p *safetensorsParser) object(each func(key string) error) error {
-	if err := p.delim('{'); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for p.json.More() {
-		token, err := p.json.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := token.(string)
-		if seen[key] {
-			return &FormatError{Kind: ErrDuplicate, Path: p.path, Name: key, Field: "key",
-				Offset: 8 + uint64(p.json.InputOffset()), Value: 2, Bound: 1}
-		}
-		seen[key] = true
-		if err := each(key); err != nil {
-			return err
-		}
-	}
-	return p.delim('}')
-}
-
-// list reads [ n, ... ] of at most limit unsigned integers.
-func (p *safetensorsParser) list(limit int) ([]uint64, error) {
-	if err := p.delim('['); err != nil {
-		return nil, err
-	}
-	out := []uint64{}
-	for p.json.More() {
-		if len(out) == limit {
-			return nil, fmt.Errorf("more than %d numbers in a list", limit)
-		}
-		token, err := p.json.Token()
-		if err != nil {
-			return nil, err
-		}
-		number, _ := token.(json.Number)
-		n, err := strconv.ParseUint(number.String(), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%v where an unsigned integer is due", token)
-		}
-		out = append(out, n)
-	}
-	return out, p.delim(']')
-}
-
-func (p *safetensorsParser) delim(want json.Delim) error {
-	token, err := p.json.Token()
-	if err != nil {
-		return err
-	}
-	if token != want {
-		return fmt.Errorf("%v where %v is due", token, want)
-	}
-	return nil
-}
-
-func (p *safetensorsParser) text() (string, error) {
-	token, err := p.json.Token()
-	if err != nil {
-		return "", err
-	}
-	s, ok := token.(string)
-	if !ok {
-		return "", fmt.Errorf("%v where a string is due", token)
-	}
-	return s, nil
+func (p *safetensorsParser) twice(key string) error {
+	return p.bad(ErrDuplicate, key, "key", 2, 1)
 }
 
 // metadata reads strings by name.
 func (p *safetensorsParser) metadata() error {
-	return p.object(func(key string) error {
-		value, err := p.text()
+	return p.json.object(func(name []byte) error {
+		key := string(name)
+		if _, again := p.header.meta[key]; again {
+			return p.twice(key)
+		}
+		if len(p.header.meta) == maxPairs {
+			return fmt.Errorf("more than %d keys in %s", maxPairs, metadataKey)
+		}
+		value, err := p.json.str()
 		p.header.meta[key] = value
 		return err
 	})
 }
 
 // tensor reads one description.
-func (p *safetensorsParser) tensor(name string) error {
-	info := Info{Name: name}
-	var span []uint64
-	fields := 0
-	err := p.object(func(key string) (err error) {
-		fields++
-		switch key {
+func (p *safetensorsParser) tensor(key []byte) error {
+	if n := len(key); n > safetensorsMaxName {
+		return p.bad(ErrCount, "", "name length", uint64(n), safetensorsMaxName)
+	}
+	p.header.infos = append(p.header.infos, Info{Name: string(key)})
+	n := len(p.header.infos)
+	info := &p.header.infos[n-1]
+	if n > maxTensors {
+		return p.bad(ErrCount, info.Name, "tensor count", uint64(n), maxTensors)
+	}
+	span, err := p.fields(info)
+	if err == nil {
+		err = p.measure(info, span[0], span[1])
+	}
+	if err != nil {
+		return p.syntax(fmt.Errorf("%q: %w", info.Name, err))
+	}
+	return nil
+}
+
+// bad is about what lies before the reader's place.
+func (p *safetensorsParser) bad(kind error, name, field string, value, bound uint64) *FormatError {
+	return &FormatError{Kind: kind, Path: p.path, Name: name, Field: field, Offset: 8 + uint64(p.json.at), Value: value, Bound: bound}
+}
+
+// safetensorsFields are what describes a tensor.
+var safetensorsFields = [3]string{"dtype", "shape", "data_offsets"}
+
+// fields reads dtype, shape and data_offsets, each once.
+func (p *safetensorsParser) fields(info *Info) (span [2]uint64, err error) {
+	var shape [safetensorsMaxDims]uint64
+	var seen [len(safetensorsFields)]bool
+	err = p.json.object(func(key []byte) (err error) {
+		field := slices.Index(safetensorsFields[:], string(key))
+		switch {
+		case field < 0:
+			return fmt.Errorf("unknown field %q", clip(string(key)))
+		case seen[field]:
+			return p.twice(string(key))
+		}
+		seen[field] = true
+		switch n := 0; safetensorsFields[field] {
 		case "dtype":
-			info.Type, err = p.text()
+			err = p.dtype(info)
 		case "shape":
-			info.Shape, err = p.list(safetensorsMaxDims)
-		case "data_offsets":
-			span, err = p.list(2)
+			n, err = p.json.list(shape[:])
+			info.Shape = slices.Clone(shape[:n])
 		default:
-			err = fmt.Errorf("unknown field %q", key)
+			if n, err = p.json.list(span[:]); err == nil && n != 2 {
+				err = errors.New("data_offsets must be two numbers")
+			}
 		}
 		return err
 	})
-	if err == nil && (fields != 3 || len(span) != 2) {
+	if err == nil && slices.Contains(seen[:], false) {
 		err = errors.New("dtype, shape and data_offsets are due")
 	}
-	if err == nil {
-		err = p.measure(&info, span[0], span[1])
-	}
+	return span, err
+}
+
+// dtype takes the name from the table, so that no tensor keeps a copy of its own.
+func (p *safetensorsParser) dtype(info *Info) error {
+	name, err := p.json.token()
 	if err != nil {
-		return p.syntax(fmt.Errorf("%q: %w", name, err))
+		return err
 	}
-	p.header.infos = append(p.header.infos, info)
+	t, known := safetensorsTypes[string(name)]
+	if !known {
+		bad := p.bad(ErrType, info.Name, "dtype", 0, 0)
+		bad.Detail = clip(string(name))
+		return bad
+	}
+	info.Type = t.name
 	return nil
 }
 
 // measure checks type, shape and span of info against each other and the file.
 func (p *safetensorsParser) measure(info *Info, begin, end uint64) error {
-	bad := &FormatError{Path: p.path, Name: info.Name, Offset: p.start}
-	t, known := safetensorsTypes[info.Type]
-	if !known {
-		bad.Kind, bad.Field, bad.Detail = ErrType, "dtype", info.Type
-		return bad
-	}
+	t := safetensorsTypes[info.Type]
 	if data := p.size - p.start; begin > end || end > data {
-		bad.Kind, bad.Field, bad.Value, bad.Bound = ErrTruncated, "data_offsets end", end, data
-		return bad
+		return p.bad(ErrTruncated, info.Name, "data_offsets end", end, data)
 	}
 	elements, ok := product(info.Shape)
 	if !ok || elements > (1<<63-1)/t.bytes || elements*t.bytes != end-begin {
-		bad.Kind, bad.Field, bad.Value, bad.Bound = ErrShape, "bytes", end-begin, elements*t.bytes
-		return bad
+		return p.bad(ErrShape, info.Name, "bytes", end-begin, elements*t.bytes)
 	}
 	info.DType, info.Offset, info.Size = t.decode, p.start+begin, end-begin
 	if info.Offset%t.bytes != 0 {
-		bad.Kind, bad.Field, bad.Value, bad.Bound = ErrMisaligned, "data offset", info.Offset, t.bytes
-		return bad
+		return p.bad(ErrMisaligned, info.Name, "data offset", info.Offset, t.bytes)
 	}
 	return nil
 }
 
 // check demands that the tensors cover the data exactly.
 func (p *safetensorsParser) check() error {
-	if err := checkOverlap(p.path, p.header.infos); err != nil {
+	if err := checkNames(p.path, "key", p.header.infos); err != nil {
+		return err
+	}
+	order, err := checkOverlap(p.path, p.header.infos)
+	if err != nil {
 		return err
 	}
 	at := p.start
-	for _, info := range sortedByOffset(p.header.infos) {
+	for _, i := range order {
+		info := &p.header.infos[i]
 		if info.Offset != at {
 			return &FormatError{Kind: ErrGap, Path: p.path, Name: info.Name, Field: "data offset",
 				Offset: at, Value: info.Offset, Bound: at}

@@ -108,7 +108,7 @@ func writeShards(t *testing.T, index string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, header := range map[string]string{
-		"s1.safetensors": `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"spare":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`,
+		"s1.safetensors": `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`,
 		"s2.safetensors": `{"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), safetensorsText(spaced(header), 8), 0o600); err != nil {
@@ -122,16 +122,16 @@ func writeShards(t *testing.T, index string) string {
 }
 
 func TestShards(t *testing.T) {
-	dir := writeShards(t, `{"metadata":{},"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}`)
+	dir := writeShards(t, `{"metadata":{"total_size":16,"x":[true,null,-1.5e3,"\\u00e9"]},"weight_map":{"a":"s1.safetensors","b":"s2.safetensors"}}`)
 	f, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	if len(f.Tensors()) != 2 {
-		t.Errorf("%v, want a and b only", f.Tensors())
+		t.Errorf("%v, want a and b", f.Tensors())
 	}
-	for name, n := range map[string]int{"a": 4, "b": 8} {
+	for name, n := range map[string]int{"a": 8, "b": 8} {
 		if tensor, err := f.Tensor(name); err != nil || len(tensor.Data) != n {
 			t.Errorf("%s: %d bytes, %v", name, len(tensor.Data), err)
 		}
@@ -142,20 +142,30 @@ func TestShardsRefuse(t *testing.T) {
 	many := make([]string, maxShards+1)
 	for i := range many {
 		name := "x" + strings.Repeat("y", i%60) + string(rune('a'+i%26)) + strings.Repeat("z", i/60)
-		many[i] = `"` + name + `":"` + name + `"`
+		many[i] = `"` + name + `":"` + name + `.safetensors"`
 	}
 	for what, c := range map[string]struct {
 		index string
 		want  error
 	}{
-		"missing tensor": {`{"weight_map":{"b":"s1.safetensors"}}`, ErrNoTensor},
-		"missing shard":  {`{"weight_map":{"a":"s1.safetensors","b":"s3.safetensors"}}`, os.ErrNotExist},
-		"parent":         {`{"weight_map":{"a":"../s1.safetensors"}}`, ErrSyntax},
-		"dots":           {`{"weight_map":{"a":".."}}`, ErrSyntax},
-		"backslash":      {`{"weight_map":{"a":"x\\s1"}}`, ErrSyntax},
-		"no map":         {`{}`, ErrSyntax},
-		"not JSON":       {`{`, ErrSyntax},
-		"many":           {`{"weight_map":{` + strings.Join(many, ",") + `}}`, ErrCount},
+		"missing tensor":  {`{"weight_map":{"a":"s1.safetensors","c":"s1.safetensors","b":"s2.safetensors"}}`, ErrParts},
+		"wrong shard":     {`{"weight_map":{"b":"s1.safetensors","a":"s2.safetensors"}}`, ErrParts},
+		"unnamed tensor":  {`{"weight_map":{"b":"s2.safetensors","c":"s2.safetensors"}}`, ErrParts},
+		"missing shard":   {`{"weight_map":{"a":"s1.safetensors","b":"s3.safetensors"}}`, os.ErrNotExist},
+		"parent":          {`{"weight_map":{"a":"../s1.safetensors"}}`, ErrSyntax},
+		"dots":            {`{"weight_map":{"a":".."}}`, ErrSyntax},
+		"backslash":       {`{"weight_map":{"a":"x\\s1.safetensors"}}`, ErrSyntax},
+		"another format":  {`{"weight_map":{"a":"s1.gguf"}}`, ErrSyntax},
+		"pickle":          {`{"weight_map":{"a":"pytorch_model.bin"}}`, ErrPickle},
+		"tensor twice":    {`{"weight_map":{"a":"s1.safetensors","a":"s1.safetensors"}}`, ErrDuplicate},
+		"map twice":       {`{"weight_map":{"a":"s1.safetensors"},"weight_map":{}}`, ErrDuplicate},
+		"map in capitals": {`{"WEIGHT_MAP":{"a":"s1.safetensors"}}`, ErrSyntax},
+		"number":          {`{"weight_map":{"a":1}}`, ErrSyntax},
+		"list":            {`{"weight_map":["s1.safetensors"]}`, ErrSyntax},
+		"nested":          {`{"metadata":` + strings.Repeat("[", maxNesting+1), ErrSyntax},
+		"no map":          {`{}`, ErrSyntax},
+		"not JSON":        {`{`, ErrSyntax},
+		"many":            {`{"weight_map":{` + strings.Join(many, ",") + `}}`, ErrCount},
 	} {
 		if _, err := Open(writeShards(t, c.index)); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", what, err, c.want)
@@ -171,6 +181,7 @@ func FuzzSafetensors(f *testing.F) {
 	f.Add(golden)
 	f.Add(safetensorsText(`{}`, 0))
 	f.Add(safetensorsText(spaced(`{"__metadata__":{"a":"b"},"t":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}`), 12))
+	f.Add(safetensorsText(spaced(`{"\u0061":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}, "b" : { "shape":[],"dtype":"U8","data_offsets":[0,1]}}`), 1))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		h, err := parseSafetensors("f", bytes.NewReader(text), uint64(len(text)))
 		checkParsed(t, h, err, text)
