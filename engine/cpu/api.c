@@ -133,6 +133,8 @@ static void free_jobs(nf_engine *e) {
     free(j->arena);
     free(j->copies);
     free(j->aux);
+    free(j->prompt);
+    free(j->sums);
   }
   for (uint32_t i = 0; e->slots && i < e->limits.max_slots; i++) {
     nfc_sequence_release(e->slots[i].seq);

@@ -125,6 +125,7 @@ typedef struct nfc_row {
   nfc_sequence *seq;
   uint32_t first, start;     /* first token in the job, its position */
   uint64_t pages;            /* index in the job's arena */
+  uint64_t aux, prompt;      /* where its logits or vector, and its entries, begin */
   nfc_mask *mask;
   int late;
   nf_result_row result;
@@ -147,6 +148,10 @@ typedef struct nfc_job {
   uint32_t copies_cap;
   float *aux;
   uint64_t aux_cap;
+  nf_prompt_logprob *prompt;
+  uint64_t n_prompt, prompt_cap;
+  double *sums;              /* of one pooled row */
+  uint64_t sums_cap;
   int done;
 } nfc_job;
 
@@ -171,6 +176,7 @@ typedef struct nfc_lane {
 int nfc_choose(nfc_lane *, const float *logits, uint32_t vocab, const int32_t *history, uint32_t n_history,
                const uint32_t *mask, const nf_slot *, int32_t *token);
 void nfc_report(const float *logits, uint32_t vocab, const nf_sampling *, nf_result_row *);
+void nfc_score(const float *logits, uint32_t vocab, int32_t token, uint32_t top, nf_prompt_logprob *);
 double nfc_uniform(uint64_t seed, uint32_t choice, uint32_t position, uint32_t draw);
 
 struct nf_engine {
@@ -182,6 +188,7 @@ struct nf_engine {
   int planned, ready;
   nf_plan plan;
   nfc_op *ops;
+  uint32_t tail, head;       /* first operation over sampling rows, and the head; n_ops for none */
   nf_buffer *buffers;
   nf_rope_table *tables;
   nfc_matrix *tensors;
@@ -230,7 +237,12 @@ nf_code nfc_sample_late(nf_engine *, uint64_t, const nf_row_mask *, uint32_t);
 nf_code nfc_wait(nf_engine *, uint64_t, nf_result *, uint64_t);
 void nfc_job_release(nfc_job *);
 void *nfc_runner(void *);
-void nfc_run_ops(nf_engine *, nfc_job *);
+void nfc_run_body(nf_engine *, nfc_job *);          /* the operations before the tail */
+void nfc_run_tail(nf_engine *, nfc_job *, uint32_t upto); /* those over sampling rows, over j->sampled */
+void nfc_sampling_rows(nfc_job *);                  /* j->sampled are the rows that sample */
+void nfc_unsound(nf_engine *, nfc_job *);
+void nfc_report_prompts(nf_engine *, nfc_job *);
+uint32_t nfc_scored(const nf_row *);               /* tokens of a row that have a next one */
 void *nfc_alloc(uint64_t bytes);   /* 64-byte aligned, zeroed; freed with free */
 float nfc_half(uint16_t);
 uint16_t nfc_to_half(float);

@@ -182,7 +182,6 @@ static void turns(nf_engine *e, const nfc_job *j) {
 
 /* Lays the step's tokens out and writes their ids to the pages. */
 static void lay_out(nf_engine *e, nfc_job *j) {
-  j->n_sampled = 0;
   for (uint32_t i = 0; i < j->n_rows; i++) {
     const nfc_row *r = &j->rows[i];
     if (r->row.flags & NF_ROW_CONTINUE) j->tokens[r->first] = r->seq->last;
@@ -191,13 +190,30 @@ static void lay_out(nf_engine *e, nfc_job *j) {
       j->places[r->first + t] = (nfc_place){i, position};
       e->pool.tokens[(uint64_t)page * NF_PAGE + position % NF_PAGE] = j->tokens[r->first + t];
     }
+  }
+}
+
+void nfc_sampling_rows(nfc_job *j) {
+  j->n_sampled = 0;
+  for (uint32_t i = 0; i < j->n_rows; i++) {
+    const nfc_row *r = &j->rows[i];
     if (!(r->row.flags & NF_ROW_SAMPLE)) continue;
     j->sampled[j->n_sampled] = r->first + r->row.n_tokens - 1;
     j->row_of[j->n_sampled++] = i;
   }
 }
 
-void nfc_run_ops(nf_engine *e, nfc_job *j) {
+static void run_ops(nf_engine *e, nfc_job *j, uint32_t from, uint32_t upto) {
+  pass p = {.e = e, .j = j};
+  for (uint32_t i = from; i < upto; i++) {
+    p.b = &e->ops[i];
+    run_op(&p);
+  }
+}
+
+void nfc_run_tail(nf_engine *e, nfc_job *j, uint32_t upto) { run_ops(e, j, e->tail, upto); }
+
+void nfc_run_body(nf_engine *e, nfc_job *j) {
   for (uint32_t i = 0; i < j->n_copies; i++) {
     uint64_t from = j->copies[i].from, to = j->copies[i].to;
     memmove(e->pool.kv + e->pool.page * to, e->pool.kv + e->pool.page * from, e->pool.page);
@@ -205,9 +221,5 @@ void nfc_run_ops(nf_engine *e, nfc_job *j) {
   }
   lay_out(e, j);
   turns(e, j);
-  pass p = {.e = e, .j = j};
-  for (uint32_t i = 0; i < e->plan.n_ops; i++) {
-    p.b = &e->ops[i];
-    run_op(&p);
-  }
+  run_ops(e, j, 0, e->tail);
 }

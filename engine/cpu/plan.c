@@ -163,6 +163,21 @@ static nf_code shape(const checker *c) {
   return heads(c);
 }
 
+/* The first operation over sampling rows; n_ops for none. */
+static uint32_t tail_of(const nf_plan *p) {
+  for (uint32_t i = 0; i < p->n_ops; i++) {
+    int out = p->ops[i].out ? nfc_buffer(p, p->ops[i].out) : -1;
+    if (out >= 0 && p->buffers[out].sampled_rows) return i;
+  }
+  return p->n_ops;
+}
+
+static uint32_t head_of(const nf_plan *p) {
+  for (uint32_t i = 0; i < p->n_ops; i++)
+    if (p->ops[i].kind == NF_OP_HEAD) return i;
+  return p->n_ops;
+}
+
 nf_code nfc_check_plan(nf_engine *e, const nf_plan *p) {
   for (uint32_t i = 0; i < p->n_buffers; i++) {
     const nf_buffer *b = &p->buffers[i];
@@ -175,6 +190,8 @@ nf_code nfc_check_plan(nf_engine *e, const nf_plan *p) {
     checker c = {e, p, &p->ops[i], i};
     nf_code code;
     if ((code = attributes(&c)) || (code = buffers(&c)) || (code = shape(&c))) return code;
+    int out = c.op->out ? nfc_buffer(p, c.op->out) : -1;
+    if (out >= 0 && i > tail_of(p) && !p->buffers[out].sampled_rows) return fail(&c, NF_INVALID, "out is of tokens, behind operations over sampling rows; out", c.op->out);
   }
   return NF_OK;
 }
@@ -191,6 +208,8 @@ nf_code nfc_plan_put(nf_engine *e, const nf_plan *p) {
   nf_code code = nfc_check_plan(e, p);
   if (code) return code;
   e->plan = *p;
+  e->tail = tail_of(p);
+  e->head = head_of(p);
   e->ops = calloc(p->n_ops ? p->n_ops : 1, sizeof *e->ops);
   e->buffers = copy(p->buffers, p->n_buffers * sizeof *p->buffers);
   e->tables = copy(p->rope_tables, p->n_rope_tables * sizeof *p->rope_tables);

@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,21 +53,12 @@ static void sample_rows(void *arg, uint32_t lane, uint32_t lanes) {
   }
 }
 
-/* Copies the logits of the rows that ask for them; memory that was not to be had
- * leaves n_aux at 0. */
+/* Copies the logits of the rows that ask for them. */
 static void keep_logits(nf_engine *e, nfc_job *j, const float *logits) {
-  uint64_t vocab = e->plan.vocab_size, n = 0;
-  for (uint32_t i = 0; i < j->n_sampled; i++) n += j->rows[j->row_of[i]].row.flags & NF_ROW_LOGITS ? vocab : 0;
-  if (n > j->aux_cap) {
-    float *grown = realloc(j->aux, n * sizeof *grown);
-    if (!grown) return;
-    j->aux = grown;
-    j->aux_cap = n;
-  }
+  uint64_t vocab = e->plan.vocab_size;
   for (uint32_t i = 0; i < j->n_sampled; i++) {
-    if (!(j->rows[j->row_of[i]].row.flags & NF_ROW_LOGITS)) continue;
-    memcpy(j->aux + j->n_aux, logits + i * vocab, vocab * sizeof *logits);
-    j->n_aux += vocab;
+    const nfc_row *r = &j->rows[j->row_of[i]];
+    if (r->row.flags & NF_ROW_LOGITS) memcpy(j->aux + r->aux, logits + i * vocab, vocab * sizeof *logits);
   }
 }
 
@@ -80,7 +70,11 @@ static const float *logits_of(const nf_engine *e) {
 
 /* Runs one job; 0 when the engine is destroyed while it waits for masks. */
 static int run(nf_engine *e, nfc_job *j) {
-  nfc_run_ops(e, j);
+  nfc_run_body(e, j);
+  nfc_unsound(e, j);
+  nfc_report_prompts(e, j);
+  nfc_sampling_rows(j);
+  nfc_run_tail(e, j, e->plan.n_ops);
   sampling s = {e, j, logits_of(e), 0};
   int late = 0;
   for (uint32_t i = 0; i < j->n_rows; i++) late |= (j->rows[i].row.flags & NF_ROW_LATE_MASK) != 0;
@@ -140,14 +134,16 @@ void nfc_job_release(nfc_job *j) {
 
 /* Copies a finished job out. */
 static nf_code hand_over(nf_engine *e, nfc_job *j, nf_result *r) {
-  if (r->n_rows < j->n_rows || r->n_aux < j->n_aux)
-    return nfc_fail(e, NF_INVALID, "room for %u rows and %llu logits, the step has %u and %llu", r->n_rows, (unsigned long long)r->n_aux, j->n_rows,
-                    (unsigned long long)j->n_aux);
+  if (r->n_rows < j->n_rows || r->n_aux < j->n_aux || r->n_prompt < j->n_prompt)
+    return nfc_fail(e, NF_INVALID, "room for %u rows, %llu floats of aux and %llu of a prompt, the step has %u, %llu and %llu", r->n_rows,
+                    (unsigned long long)r->n_aux, (unsigned long long)r->n_prompt, j->n_rows, (unsigned long long)j->n_aux, (unsigned long long)j->n_prompt);
   r->n_rows = j->n_rows;
   r->n_aux = j->n_aux;
+  r->n_prompt = j->n_prompt;
   r->compute_ns = j->ns;
   for (uint32_t i = 0; i < j->n_rows; i++) r->rows[i] = j->rows[i].result;
   if (j->n_aux) memcpy(r->aux, j->aux, j->n_aux * sizeof *j->aux);
+  if (j->n_prompt) memcpy(r->prompt, j->prompt, j->n_prompt * sizeof *j->prompt);
   nfc_job_release(j);
   e->waited = j->seq;
   return NF_OK;

@@ -2,6 +2,7 @@
  * precision. */
 #include "internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -135,9 +136,9 @@ static uint32_t cut(nfc_lane *l, nfc_candidate **chosen, uint32_t n, const nf_sa
 }
 
 int nfc_choose(nfc_lane *l, const float *logits, uint32_t vocab, const int32_t *history, uint32_t n_history, const uint32_t *mask, const nf_slot *s, int32_t *token) {
-  int nan = 0;
-  for (uint32_t i = 0; i < vocab; i++) nan |= logits[i] != logits[i];
-  if (nan) return 0;
+  int bad = 0; /* NaN and +infinity are no distribution */
+  for (uint32_t i = 0; i < vocab; i++) bad |= !(logits[i] <= FLT_MAX);
+  if (bad) return 0;
   memcpy(l->logits, logits, 4 * (uint64_t)vocab);
   adjust(l, vocab, history, n_history, mask, s);
   int32_t best = -1;
@@ -177,13 +178,27 @@ static uint32_t best_of(const float *logits, uint32_t vocab, uint32_t n, int32_t
   return held;
 }
 
-/* Raw logprobs of the chosen token and of the alternatives. */
-void nfc_report(const float *logits, uint32_t vocab, const nf_sampling *p, nf_result_row *r) {
-  if (!p->logprobs && !p->top_logprobs) return;
+/* The logarithm of the sum of the exponentials. */
+static double log_sum(const float *logits, uint32_t vocab) {
   double top = -INFINITY, sum = 0;
   for (uint32_t i = 0; i < vocab; i++) top = logits[i] > top ? logits[i] : top;
   for (uint32_t i = 0; i < vocab; i++) sum += exp((double)logits[i] - top);
-  sum = top + log(sum);
+  return top + log(sum);
+}
+
+/* How likely a prompt's token was, and the alternatives. */
+void nfc_score(const float *logits, uint32_t vocab, int32_t token, uint32_t top, nf_prompt_logprob *out) {
+  double sum = log_sum(logits, vocab);
+  *out = (nf_prompt_logprob){.logprob = (float)((double)logits[token] - sum), .rank = 1};
+  for (uint32_t i = 0; i < vocab; i++) out->rank += logits[i] > logits[token];
+  if (top) out->n_top = best_of(logits, vocab, top, out->top_tokens);
+  for (uint32_t i = 0; i < out->n_top; i++) out->top_logprobs[i] = (float)((double)logits[out->top_tokens[i]] - sum);
+}
+
+/* Raw logprobs of the chosen token and of the alternatives. */
+void nfc_report(const float *logits, uint32_t vocab, const nf_sampling *p, nf_result_row *r) {
+  if (!p->logprobs && !p->top_logprobs) return;
+  double sum = log_sum(logits, vocab);
   if (p->logprobs) r->logprobs[0] = (float)((double)logits[r->tokens[0]] - sum);
   if (!p->top_logprobs) return;
   r->n_top = best_of(logits, vocab, p->top_logprobs, r->top_tokens);

@@ -26,6 +26,7 @@ static nf_code check_sampling(nf_engine *e, const nf_slot *s) {
   if (!(p->typical_p > 0 && p->typical_p <= 1)) return nfc_fail(e, NF_INVALID, "typical_p = %g, must be above 0 and at most 1", p->typical_p);
   if (!(p->repetition > 0) || isinf(p->repetition)) return nfc_fail(e, NF_INVALID, "repetition = %g, must be finite and above 0", p->repetition);
   if (p->top_logprobs > most) return nfc_fail(e, NF_INVALID, "top_logprobs = %u, must be at most %u", p->top_logprobs, most);
+  if (p->prompt_top > most) return nfc_fail(e, NF_INVALID, "prompt_top = %u, must be at most %u", p->prompt_top, most);
   if (!isfinite(p->presence) || !isfinite(p->frequency)) return nfc_fail(e, NF_INVALID, "presence = %g, frequency = %g, must be finite", p->presence, p->frequency);
   for (uint32_t i = 0; i < s->n_biases; i++)
     if ((uint32_t)s->biases[i].token >= vocab || isnan(s->biases[i].bias))

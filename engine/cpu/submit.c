@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLAGS = NF_ROW_SAMPLE | NF_ROW_LATE_MASK | NF_ROW_LOGITS | NF_ROW_CONTINUE };
+enum {
+  FLAGS = NF_ROW_SAMPLE | NF_ROW_LATE_MASK | NF_ROW_LOGITS | NF_ROW_CONTINUE | NF_ROW_PROMPT_LOGPROBS | NF_ROW_POOL | NF_ROW_POOL_SUM
+};
 
 /* What the checks of one step see: the books with the step's own changes, which
  * are taken back when a later check refuses. */
@@ -65,6 +67,22 @@ static nf_code deltas(booking *b) {
   return NF_OK;
 }
 
+uint32_t nfc_scored(const nf_row *r) {
+  if (!(r->flags & NF_ROW_PROMPT_LOGPROBS)) return 0;
+  return r->n_tokens - (r->next < 0);
+}
+
+/* What a row reports beside a sampled token. */
+static nf_code check_report(nf_engine *e, uint32_t i, const nf_row *r) {
+  if (r->flags & NF_ROW_PROMPT_LOGPROBS && (r->next < -1 || r->next >= (int64_t)e->plan.vocab_size))
+    return nfc_fail(e, NF_INVALID, "row %u: next = %d, the vocabulary has %u; -1 is none", i, r->next, e->plan.vocab_size);
+  if (r->flags & NF_ROW_POOL_SUM && !(r->flags & NF_ROW_POOL)) return nfc_fail(e, NF_INVALID, "row %u: a sum belongs to a row that pools", i);
+  if (r->flags & NF_ROW_POOL && r->flags & NF_ROW_SAMPLE) return nfc_fail(e, NF_INVALID, "row %u: a row that pools does not sample", i);
+  if (r->flags & (NF_ROW_LOGITS | NF_ROW_POOL | NF_ROW_PROMPT_LOGPROBS) && e->head == e->plan.n_ops)
+    return nfc_fail(e, NF_UNSUPPORTED, "row %u: the plan has no head", i);
+  return NF_OK;
+}
+
 static nf_code check_row(const booking *b, uint32_t i, const nf_row *r) {
   nf_engine *e = b->e;
   nfc_slot *s = open_slot(b, r->slot);
@@ -79,6 +97,8 @@ static nf_code check_row(const booking *b, uint32_t i, const nf_row *r) {
   if (r->flags & NF_ROW_CONTINUE && !s->sampled) return nfc_fail(e, NF_INVALID, "row %u: slot %u has sampled nothing to continue from", i, r->slot);
   if (!(r->flags & NF_ROW_SAMPLE) && (r->flags & (NF_ROW_LATE_MASK | NF_ROW_LOGITS) || r->mask_id))
     return nfc_fail(e, NF_INVALID, "row %u: masks and logits belong to rows that sample", i);
+  nf_code report = check_report(e, i, r);
+  if (report) return report;
   if (r->mask_id && !nfc_mask_find(e, r->mask_id)) return nfc_fail(e, NF_INVALID, "row %u: mask %u is not defined", i, r->mask_id);
   for (uint32_t p = 0; p * NF_PAGE < s->length + r->n_tokens; p++)
     if (s->pages[p] == NFC_NO_PAGE) return nfc_fail(e, NF_INVALID, "row %u: slot %u has no page %u", i, r->slot, p);
@@ -123,13 +143,44 @@ static nf_code add_row(booking *b, uint32_t i, const nf_row *r, uint32_t *used) 
   return NF_OK;
 }
 
+/* p with room for n elements; NULL when there is no memory, and p stays. */
+static void *grown(void *p, uint64_t *cap, uint64_t n, uint64_t size) {
+  if (n <= *cap && p) return p;
+  void *more = realloc(p, (n + 1) * size);
+  if (more) *cap = n;
+  return more;
+}
+
+/* Room for what the rows report, each at its place. */
+static nf_code reports(booking *b) {
+  nf_engine *e = b->e;
+  nfc_job *j = b->job;
+  uint64_t width = 0;
+  j->n_aux = j->n_prompt = 0;
+  for (uint32_t i = 0; i < j->n_rows; i++) {
+    nfc_row *r = &j->rows[i];
+    r->aux = j->n_aux;
+    r->prompt = j->n_prompt;
+    if (r->row.flags & NF_ROW_POOL) j->n_aux += width = e->ops[e->head].op.in_features;
+    if (r->row.flags & NF_ROW_LOGITS) j->n_aux += e->plan.vocab_size;
+    j->n_prompt += nfc_scored(&r->row);
+  }
+  float *aux = grown(j->aux, &j->aux_cap, j->n_aux, sizeof *aux);
+  if (aux) j->aux = aux;
+  nf_prompt_logprob *prompt = grown(j->prompt, &j->prompt_cap, j->n_prompt, sizeof *prompt);
+  if (prompt) j->prompt = prompt;
+  double *sums = grown(j->sums, &j->sums_cap, width, sizeof *sums);
+  if (sums) j->sums = sums;
+  return aux && prompt && sums ? NF_OK : nfc_fail(e, NF_NOMEM, "what a step reports");
+}
+
 static nf_code rows(booking *b) {
   uint32_t used = 0;
   nf_code code;
   for (uint32_t i = 0; i < b->s->n_rows; i++)
     if ((code = check_row(b, i, &b->s->rows[i])) || (code = add_row(b, i, &b->s->rows[i], &used))) return code;
   if (used < b->s->n_tokens) return nfc_fail(b->e, NF_INVALID, "%u tokens belong to no row", b->s->n_tokens - used);
-  return NF_OK;
+  return reports(b);
 }
 
 /* Takes a step's changes back. */

@@ -43,9 +43,12 @@ func checkPlan(p *abi.Plan) error {
 	if p.VocabSize == 0 || p.KVLayers == 0 || p.KVHeads == 0 || p.HeadDim == 0 {
 		return abi.Errorf(abi.Invalid, "plan", "vocab_size, n_kv_layers, kv_heads and head_dim must be above 0")
 	}
+	tail, _ := tailOf(p)
 	for i := range p.Ops {
 		c.index = i
 		c.op(&p.Ops[i])
+		out := p.Ops[i].Out
+		c.require(i < tail || out == 0 || c.sampled[out], &p.Ops[i], "out = %d is of tokens, behind operations over sampling rows", out)
 	}
 	return c.err
 }

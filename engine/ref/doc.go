@@ -16,9 +16,12 @@
 //
 // Not honoured, and refused by name: mixtures of experts, pooling and classifying
 // heads, layer norms, position and type embeddings, bidirectional attention,
-// adapters, drafts, prompt logprobs, copies to and from the host,
-// synthetic weights.
+// adapters, drafts, copies to and from the host, synthetic weights.
 //
-// A row whose logits held a NaN is not sampled; later rows of its slot report NaN
-// too, since a RowContinue that is already on its way has no token to continue from.
+// A row is not sampled when its logits hold a NaN or +Inf or the state of one of its
+// tokens is not finite; later rows of its slot report NaN too, since a RowContinue that
+// is already on its way has no token to continue from.
+//
+// Prompt logprobs and pooling run the plan's tail, its end over sampling rows, again
+// over the tokens that are asked for, as many at a time as its buffers hold.
 package ref

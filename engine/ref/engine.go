@@ -35,6 +35,8 @@ type Engine struct {
 
 	// Compute; touched by the runner alone once Finalise has returned.
 	ops     []boundOp
+	tail    int // first operation over sampling rows
+	headAt  int
 	buffers map[uint32][]float32
 	pool    pool
 	scores  []float32 // MaxPositions for each token of a step

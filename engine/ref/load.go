@@ -84,6 +84,7 @@ func (e *Engine) Finalise() (abi.Bytes, error) {
 	if err := e.bind(); err != nil {
 		return abi.Bytes{}, err
 	}
+	e.tail, e.headAt = tailOf(e.plan)
 	bytes := e.bytes()
 	if e.limits.MemoryMax != 0 && bytes.Total() > e.limits.MemoryMax {
 		return abi.Bytes{}, abi.Errorf(abi.NoMem, "finalise", "%d bytes are needed, memory_max = %d", bytes.Total(), e.limits.MemoryMax)

@@ -11,7 +11,8 @@ type pass struct {
 	*Engine
 	job     *job
 	tokens  []place // of the step, by token row
-	sampled []int   // token row of each sampling row: its row's last token
+	sampled []int   // token rows that the operations over sampling rows take
+	samples []int   // token row of each row that samples: its last token
 	rowOf   []int   // job row of each sampling row
 	logits  []float32
 	late    bool // a sampling row waits for its mask
@@ -38,7 +39,7 @@ func newPass(e *Engine, j *job) *pass {
 			*e.pool.token(row.page(position)) = j.tokens[row.first+int(t)]
 		}
 		if row.Flags&abi.RowSample != 0 {
-			p.sampled = append(p.sampled, len(p.tokens)-1)
+			p.samples = append(p.samples, len(p.tokens)-1)
 			p.rowOf = append(p.rowOf, i)
 			p.late = p.late || row.Flags&abi.RowLateMask != 0
 		}

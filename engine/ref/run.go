@@ -32,9 +32,19 @@ func (e *Engine) run(j *job) bool {
 		e.pool.copyPage(c.From, c.To)
 	}
 	p := newPass(e, j)
-	for i := range e.ops {
+	for i := range e.tail {
 		p.op(&e.ops[i])
 	}
+	p.unsound()
+	for i := range j.rows {
+		if row := &j.rows[i]; row.Flags&abi.RowPromptLogprobs != 0 {
+			p.score(row)
+		}
+		if row := &j.rows[i]; row.Flags&abi.RowPool != 0 {
+			p.poolRow(row)
+		}
+	}
+	p.tail(p.samples, len(e.ops))
 	p.keepLogits()
 	p.sample(false)
 	if p.late {
@@ -72,10 +82,11 @@ func (e *Engine) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
 	e.queue = e.queue[1:]
 	e.mu.Unlock()
 	r.Seq, r.ComputeNS = j.seq, j.ns
-	r.Rows = r.Rows[:0]
+	r.Rows, r.Aux, r.Prompt = r.Rows[:0], r.Aux[:0], r.Prompt[:0]
 	for i := range j.rows {
 		r.Rows = append(r.Rows, j.rows[i].result)
+		r.Aux = append(r.Aux, j.rows[i].aux...)
+		r.Prompt = append(r.Prompt, j.rows[i].prompt...)
 	}
-	r.Aux = append(r.Aux[:0], j.aux...)
 	return nil
 }

@@ -10,7 +10,7 @@ func (p *pass) keepLogits() {
 	vocab := int(p.plan.VocabSize)
 	for r, i := range p.rowOf {
 		if p.job.rows[i].Flags&abi.RowLogits != 0 {
-			p.job.aux = append(p.job.aux, p.logits[r*vocab:(r+1)*vocab]...)
+			p.job.rows[i].aux = append(p.job.rows[i].aux, p.logits[r*vocab:(r+1)*vocab]...)
 		}
 	}
 }

@@ -63,6 +63,8 @@ func (e *Engine) checkSampling(s *abi.Slot) error {
 		return abi.Errorf(abi.Invalid, "slot_open", "repetition = %v, must be finite and above 0", p.Repetition)
 	case p.TopLogprobs > abi.MaxTop || p.TopLogprobs > vocab:
 		return abi.Errorf(abi.Invalid, "slot_open", "top_logprobs = %d, must be at most %d", p.TopLogprobs, min(abi.MaxTop, vocab))
+	case p.PromptTop > abi.MaxTop || p.PromptTop > vocab:
+		return abi.Errorf(abi.Invalid, "slot_open", "prompt_top = %d, must be at most %d", p.PromptTop, min(abi.MaxTop, vocab))
 	}
 	for _, f := range []float32{p.Presence, p.Frequency} {
 		if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {

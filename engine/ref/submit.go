@@ -15,7 +15,6 @@ type job struct {
 	late   int           // rows whose mask is still to come
 	masks  chan struct{} // closed once none is
 	done   chan struct{} // closed when results are complete
-	aux    []float32
 	ns     uint64
 }
 
@@ -29,10 +28,13 @@ type jobRow struct {
 	mask   []uint32 // nil: every token is allowed
 	late   bool     // mask is still to come
 	result abi.ResultRow
+	aux    []float32 // its logits, or its vector
+	prompt []abi.PromptLogprob
 }
 
 // rowFlags are those honoured.
-const rowFlags = abi.RowSample | abi.RowLateMask | abi.RowLogits | abi.RowContinue
+const rowFlags = abi.RowSample | abi.RowLateMask | abi.RowLogits | abi.RowContinue |
+	abi.RowPromptLogprobs | abi.RowPool | abi.RowPoolSum
 
 // Submit checks the step as a whole, takes its effects into the books and hands it
 // to the runner. A refused step has no effect.
@@ -213,11 +215,29 @@ func (b *booking) checkRow(i int, r abi.Row, s *slot) error {
 	case r.MaskID != abi.NoMask && b.engine.masks[r.MaskID] == nil:
 		return abi.Errorf(abi.Invalid, "submit", "row %d: mask %d is not defined", i, r.MaskID)
 	}
+	if err := b.checkReport(i, r); err != nil {
+		return err
+	}
 	b.inStep[r.Slot] = true
 	for index := range (s.length + r.Tokens + abi.PageLen - 1) / abi.PageLen {
 		if int(index) >= len(s.pages) || s.pages[index] == noPage {
 			return abi.Errorf(abi.Invalid, "submit", "row %d: slot %d has no page %d", i, r.Slot, index)
 		}
+	}
+	return nil
+}
+
+// checkReport checks what a row reports beside a sampled token.
+func (b *booking) checkReport(i int, r abi.Row) error {
+	switch {
+	case r.Flags&abi.RowPromptLogprobs != 0 && (r.Next < -1 || r.Next >= int32(b.engine.plan.VocabSize)):
+		return abi.Errorf(abi.Invalid, "submit", "row %d: next = %d, the vocabulary has %d; -1 is none", i, r.Next, b.engine.plan.VocabSize)
+	case r.Flags&abi.RowPoolSum != 0 && r.Flags&abi.RowPool == 0:
+		return abi.Errorf(abi.Invalid, "submit", "row %d: a sum belongs to a row that pools", i)
+	case r.Flags&abi.RowPool != 0 && r.Flags&abi.RowSample != 0:
+		return abi.Errorf(abi.Invalid, "submit", "row %d: a row that pools does not sample", i)
+	case r.Flags&(abi.RowPool|abi.RowPromptLogprobs) != 0 && b.engine.headAt == len(b.engine.plan.Ops):
+		return abi.Errorf(abi.Unsupported, "submit", "row %d: the plan has no head", i)
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ type candidate struct {
 	p     float64
 }
 
-// Choose samples one token. ok is false when a logit is NaN or no token is allowed.
+// Choose samples one token. ok is false when a logit is NaN or +Inf, which is no
+// distribution, or no token is allowed.
 //
 // In order: the logarithm of the softmax of the raw logits is what is reported. Then
 // come the biases, added; EOS tokens below MinPosition and tokens that the mask
@@ -70,7 +71,7 @@ func Choose(r *Row) (token int32, ok bool) {
 func adjust(r *Row) ([]float32, bool) {
 	out := slices.Clone(r.Logits)
 	for _, l := range out {
-		if l != l {
+		if l != l || l > math.MaxFloat32 {
 			return nil, false
 		}
 	}
@@ -214,6 +215,17 @@ func typical(c []candidate, p float64) []candidate {
 // Logprob is the natural logarithm of a token's raw probability.
 func Logprob(logits []float32, token int32) float32 {
 	return float32(float64(logits[token]) - logSum(logits))
+}
+
+// Rank is 1 for the likeliest token: one more than the tokens that are likelier.
+func Rank(logits []float32, token int32) uint32 {
+	rank := uint32(1)
+	for _, l := range logits {
+		if l > logits[token] {
+			rank++
+		}
+	}
+	return rank
 }
 
 // logSum is the logarithm of the sum of the exponentials.

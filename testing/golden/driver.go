@@ -25,7 +25,7 @@ type Driver struct {
 // Greedy feeds prompt in steps of at most chunk tokens and decodes up to n tokens,
 // the first of ends included. It gives the tokens and the logits that chose the first.
 func (d *Driver) Greedy(prompt []int32, n, chunk int, ends []int32) (tokens []int32, logits []float32, err error) {
-	err = d.open(len(prompt), func() error {
+	err = d.open(len(prompt), 0, func() error {
 		for at := 0; at < len(prompt); at += chunk {
 			end := min(at+chunk, len(prompt))
 			row := abi.Row{Tokens: uint32(end - at)}
@@ -54,7 +54,7 @@ func (d *Driver) Greedy(prompt []int32, n, chunk int, ends []int32) (tokens []in
 
 // Logits feeds the prompt token by token and gives the logits after each.
 func (d *Driver) Logits(prompt []int32) (logits [][]float32, err error) {
-	err = d.open(len(prompt), func() error {
+	err = d.open(len(prompt), 0, func() error {
 		for at := range prompt {
 			row := abi.Row{Tokens: 1, Flags: abi.RowSample | abi.RowLogits}
 			if err := d.step(at, row, prompt[at:at+1]); err != nil {
@@ -67,9 +67,9 @@ func (d *Driver) Logits(prompt []int32) (logits [][]float32, err error) {
 	return logits, err
 }
 
-// open runs do with slot 0 open.
-func (d *Driver) open(prompt int, do func() error) error {
-	slot := &abi.Slot{PromptLen: uint32(prompt), Sampling: abi.Sampling{TopP: 1, TypicalP: 1, Repetition: 1}}
+// open runs do with slot 0 open; top counts a prompt's alternatives.
+func (d *Driver) open(prompt, top int, do func() error) error {
+	slot := &abi.Slot{PromptLen: uint32(prompt), Sampling: abi.Sampling{TopP: 1, TypicalP: 1, Repetition: 1, PromptTop: uint32(top)}}
 	if err := d.Backend.OpenSlot(slot); err != nil {
 		return err
 	}
