@@ -41,8 +41,8 @@ func engineCommand() *cobra.Command {
 // asked for; without its library or a GPU it fails with what is missing.
 func backends() map[string]func(abi.Limits) (engine.Backend, error) {
 	return map[string]func(abi.Limits) (engine.Backend, error){
-		"cuda": func(l abi.Limits) (engine.Backend, error) { return gpu.New(l) },
-		"cpu":  func(l abi.Limits) (engine.Backend, error) { return cpu.New(l) },
-		"ref":  func(l abi.Limits) (engine.Backend, error) { return ref.New(l) },
+		"cuda": func(l abi.Limits) (engine.Backend, error) { return outfit(gpu.New(l)) },
+		"cpu":  func(l abi.Limits) (engine.Backend, error) { return outfit(cpu.New(l)) },
+		"ref":  func(l abi.Limits) (engine.Backend, error) { return outfit(ref.New(l)) },
 	}
 }

@@ -89,6 +89,7 @@ func (s *server) commitVersion(ctx context.Context, req *struct {
 		return reply(versionView(known)), nil // adding the same again changes nothing
 	}
 	v.CreatedMS = s.Now().UnixMilli()
+	v.Origin = state.Origin(req.Body.Origin)
 	if err := s.Replica.Apply(ctx, &state.AddModelVersion{Version: v}); err != nil {
 		return nil, problem(err)
 	}
@@ -140,7 +141,7 @@ func versionView(v state.Version) api.Version {
 	view := api.Version{
 		ID: v.ID, Model: v.Model, Architecture: v.Info.Architecture, Format: v.Info.Format,
 		Parameters: v.Info.Parameters, Context: v.Info.Context, Quantisation: v.Info.Quantisation,
-		HasTemplate: v.Info.HasTemplate, Created: at(v.CreatedMS),
+		HasTemplate: v.Info.HasTemplate, Origin: api.Origin(v.Origin), Created: at(v.CreatedMS),
 	}
 	for _, f := range v.Files {
 		view.Size += f.Size

@@ -13,6 +13,7 @@ type Candidate struct {
 	Deployment string
 	Version    string
 	EOS        []int32 // tokens that end a text of this version
+	Restarts   uint32  // of its engine: which of its processes this is
 
 	Ready      bool
 	Running    int // sequences being computed

@@ -94,7 +94,18 @@ func (f *fleet) Generate(ctx context.Context, node string, req *wire.GenerateReq
 }
 
 // kill ends an engine, which is back at once.
-func (f *fleet) kill(node string) { f.change(func() { f.engines[node].lives++ }) }
+func (f *fleet) kill(node string) {
+	f.change(func() { f.restart(node) })
+}
+
+func (f *fleet) restart(node string) {
+	f.engines[node].lives++
+	for i := range f.list {
+		if f.list[i].Node == node {
+			f.list[i].Restarts++
+		}
+	}
+}
 
 // dead tells whether the engine of a run has ended.
 func (r *run) dead() bool {
@@ -103,7 +114,7 @@ func (r *run) dead() bool {
 	e := r.f.engines[r.node]
 	poison := r.req.GetPrompt()[0] == poisonToken && int(r.req.GetResumed())+r.ids >= int(r.req.GetPrompt()[1])
 	if poison && r.life == e.lives && r.accepted {
-		e.lives++
+		r.f.restart(r.node)
 		r.f.deaths++
 	}
 	return r.life != e.lives

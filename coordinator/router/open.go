@@ -26,16 +26,17 @@ func (s *Stream) open() error {
 			return err
 		}
 		s.on, s.running = c, false
+		s.r.suspects.arrive(&s.standing, process{c.Instance, c.Restarts})
 		s.current, err = s.r.dialer.Generate(s.ctx, c.Node, s.request(prompt))
 		s.r.opened(c.Instance)
 		if err == nil {
-			s.r.suspects.arrive(&s.standing, c.Instance)
 			if len(s.ids) > 0 {
 				s.r.resumed.Add(1)
 			}
 			return nil
 		}
 		s.current = nil
+		s.r.suspects.leave(&s.standing)
 		if cause := context.Cause(s.ctx); cause != nil {
 			return cause
 		}

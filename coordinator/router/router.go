@@ -33,7 +33,7 @@ type Router struct {
 func New(cfg Config, view View, dialer Dialer, now func() time.Time) *Router {
 	return &Router{
 		cfg: cfg, view: view, dialer: dialer, now: now,
-		lines: newLines(cfg.Line), trials: newLines(cfg.Line), suspects: suspects{on: map[string]*company{}},
+		lines: newLines(cfg.Line), trials: newLines(cfg.Line), suspects: suspects{on: map[process]*company{}},
 		prefixes: newPrefixes(), opening: map[string]int{},
 	}
 }

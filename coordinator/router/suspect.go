@@ -15,10 +15,16 @@ const sentence = 2
 // when it ended, and who of them had done well before.
 type suspects struct {
 	mu sync.Mutex
-	on map[string]*company // by instance
+	on map[process]*company
 }
 
-// company is the sequences that one run of an engine has.
+// process is one engine process of an instance, by how often it was started again.
+type process struct {
+	instance string
+	restarts uint32
+}
+
+// company is the sequences that one engine process has.
 type company struct {
 	members map[*standing]struct{}
 	blamed  map[*standing]struct{} // once the engine has ended
@@ -27,10 +33,11 @@ type company struct {
 // standing is how a sequence stands. Its own goroutine alone changes it, under the lock
 // of the suspects, which read that of others.
 type standing struct {
-	deaths   int  // of engines, for which it was blamed, since it was last acquitted
-	proven   bool // it gained tokens enough since it began, or since it was last blamed
-	instance string
-	with     *company // nil: it is on no engine
+	deaths int      // of engines, for which it was blamed, since it was last acquitted
+	last   process  // that it was blamed for
+	proven bool     // it gained tokens enough since it began, or since it was last blamed
+	at     process  // where it is, or was last
+	with   *company // nil: it is on no engine
 }
 
 // rank orders suspicion: a sequence that has computed well is suspected last, one that
@@ -42,17 +49,17 @@ func (s *standing) rank() int {
 	return 1 + s.deaths
 }
 
-// arrive notes that a sequence is on an instance.
-func (g *suspects) arrive(s *standing, instance string) {
+// arrive notes that a sequence is about to be sent to an engine.
+func (g *suspects) arrive(s *standing, at process) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c := g.on[instance]
+	c := g.on[at]
 	if c == nil {
 		c = &company{members: map[*standing]struct{}{}}
-		g.on[instance] = c
+		g.on[at] = c
 	}
 	c.members[s] = struct{}{}
-	s.instance, s.with = instance, c
+	s.at, s.with = at, c
 }
 
 // leave notes that a sequence is not there any more. How it left says nothing.
@@ -67,8 +74,8 @@ func (g *suspects) part(s *standing) {
 		return
 	}
 	delete(s.with.members, s)
-	if len(s.with.members) == 0 && g.on[s.instance] == s.with {
-		delete(g.on, s.instance)
+	if len(s.with.members) == 0 {
+		delete(g.on, s.at)
 	}
 	s.with = nil
 }
@@ -98,15 +105,12 @@ func (g *suspects) died(s *standing) (v verdict) {
 	}
 	if c.blamed == nil {
 		c.judge()
-		if g.on[s.instance] == c {
-			delete(g.on, s.instance) // who comes now meets the next run of it
-		}
 	}
 	g.part(s)
-	if _, v.blamed = c.blamed[s]; !v.blamed {
-		return v
+	if _, v.blamed = c.blamed[s]; !v.blamed || s.last == s.at && s.deaths > 0 {
+		return v // a process ends once
 	}
-	s.proven = false
+	s.proven, s.last = false, s.at
 	s.deaths++
 	v.alone = len(c.blamed) == 1
 	v.poison = v.alone && s.deaths >= sentence

@@ -24,9 +24,9 @@ func TestBlame(t *testing.T) {
 		{"two suspects", []standing{suspect, suspect}, []verdict{{blamed: true}, {blamed: true}}},
 		{"all proven", []standing{proven, proven}, []verdict{{blamed: true}, {blamed: true}}},
 	} {
-		g := suspects{on: map[string]*company{}}
+		g := suspects{on: map[process]*company{}}
 		for i := range c.company {
-			g.arrive(&c.company[i], "i")
+			g.arrive(&c.company[i], process{"i", 0})
 		}
 		for i := range c.company {
 			was := c.company[i].deaths
@@ -53,16 +53,16 @@ func oneIf(b bool) int {
 // Who comes to an instance after its engine ended is in another company, and who has
 // left one before is not blamed.
 func TestCompanies(t *testing.T) {
-	g := suspects{on: map[string]*company{}}
+	g := suspects{on: map[process]*company{}}
 	var a, b, gone, late standing
 	for _, s := range []*standing{&a, &b, &gone} {
-		g.arrive(s, "i")
+		g.arrive(s, process{"i", 0})
 	}
 	g.leave(&gone)
 	if v := g.died(&a); v != (verdict{blamed: true}) {
 		t.Errorf("the first: %+v", v)
 	}
-	g.arrive(&late, "i")
+	g.arrive(&late, process{"i", 1})
 	if v := g.died(&b); v != (verdict{blamed: true}) {
 		t.Errorf("the second: %+v", v)
 	}
@@ -72,9 +72,12 @@ func TestCompanies(t *testing.T) {
 	if v := g.died(&gone); v != (verdict{}) || gone.deaths != 0 {
 		t.Errorf("one that had left: %+v", v)
 	}
-	a.proven, a.deaths = false, 1
+	g.arrive(&a, process{"i", 0})
+	if v := g.died(&a); v.poison || a.deaths != 1 {
+		t.Errorf("sent to the same dying process once more: %+v", v)
+	}
 	g.acquit(&a)
-	g.arrive(&a, "i")
+	g.arrive(&a, process{"i", 2})
 	if v := g.died(&a); v.poison {
 		t.Error("an acquitted sequence is poison at the next end")
 	}
@@ -84,7 +87,7 @@ func TestCompanies(t *testing.T) {
 // acquittal, and nothing is left of who has gone.
 func TestNobodyIsConvictedAtTheFirstEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := suspects{on: map[string]*company{}}
+		g := suspects{on: map[process]*company{}}
 		all := make([]standing, 6)
 		blamed := make([]int, len(all))
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -92,7 +95,7 @@ func TestNobodyIsConvictedAtTheFirstEnd(t *testing.T) {
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0:
 				if all[i].with == nil {
-					g.arrive(&all[i], rapid.SampledFrom([]string{"a", "b"}).Draw(t, "where"))
+					g.arrive(&all[i], process{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "where"), rapid.Uint32Range(0, 3).Draw(t, "restarts")})
 				}
 			case 1:
 				g.leave(&all[i])
@@ -103,6 +106,9 @@ func TestNobodyIsConvictedAtTheFirstEnd(t *testing.T) {
 				v := g.died(&all[i])
 				if v.blamed {
 					blamed[i]++
+				}
+				if all[i].deaths > blamed[i] {
+					t.Fatalf("counts %d ends of %d", all[i].deaths, blamed[i])
 				}
 				if v.poison && (blamed[i] < sentence || !v.alone) {
 					t.Fatalf("convicted at end %d: %+v", blamed[i], v)

@@ -65,6 +65,9 @@ func (v *Version) check() error {
 		checkText("version", v.ID, "info.architecture", v.Info.Architecture),
 		checkText("version", v.ID, "info.format", v.Info.Format),
 		checkText("version", v.ID, "info.quantisation", v.Info.Quantisation),
+		checkText("version", v.ID, "origin.source", v.Origin.Source),
+		checkText("version", v.ID, "origin.revision", v.Origin.Revision),
+		checkText("version", v.ID, "origin.licence", v.Origin.Licence),
 	)
 }
 

@@ -80,7 +80,15 @@ type Version struct {
 	Project   string      `json:"project"`
 	Files     []File      `json:"files"`
 	Info      VersionInfo `json:"info"`
+	Origin    Origin      `json:"origin,omitzero"`
 	CreatedMS int64       `json:"created_ms"`
+}
+
+// Origin is where a version's files came from, as whoever added them says.
+type Origin struct {
+	Source   string `json:"source,omitempty"`   // "hf:org/name", without credentials
+	Revision string `json:"revision,omitempty"` // what pins its content there
+	Licence  string `json:"licence,omitempty"`
 }
 
 // File of a version. Digest is "sha256:<hex>" of the whole file; Chunks are hex

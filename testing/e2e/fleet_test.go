@@ -53,6 +53,8 @@ type fleet struct {
 	data string
 	base string
 	key  string
+
+	program string // "": binary
 }
 
 // patience bounds every wait; nothing here depends on how fast the machine is.
@@ -170,7 +172,11 @@ func kill(t *testing.T, ps ...svc.Process) {
 
 // cli runs the binary against this fleet.
 func (f *fleet) cli(args ...string) (string, int) {
-	cmd := exec.Command(binary, append(args, "--data", f.data)...)
+	program := f.program
+	if program == "" {
+		program = binary
+	}
+	cmd := exec.Command(program, append(args, "--data", f.data)...)
 	out, err := cmd.CombinedOutput()
 	code := 0
 	if err != nil {
