@@ -14,7 +14,16 @@ type File struct {
 
 // Upload opens the addition of a version.
 type Upload struct {
-	Files []File `json:"files" minItems:"1" maxItems:"4096"`
+	Files  []File `json:"files" minItems:"1" maxItems:"4096"`
+	Origin Origin `json:"origin,omitzero" doc:"where the files came from, kept with the version"`
+}
+
+// Origin says where a version's files came from. Source and Revision together pin
+// their content, where Revision is not empty.
+type Origin struct {
+	Source   string `json:"source,omitempty" doc:"without credentials, as in hf:org/name" maxLength:"256"`
+	Revision string `json:"revision,omitempty" doc:"commit, digest or ETag" maxLength:"256"`
+	Licence  string `json:"licence,omitempty" doc:"as the source or the files name it" maxLength:"256"`
 }
 
 // UploadState says which chunks the fleet still lacks, by file digest.
@@ -34,6 +43,7 @@ type Version struct {
 	Quantisation string    `json:"quantisation"`
 	HasTemplate  bool      `json:"has_template" doc:"whether it can chat"`
 	Size         uint64    `json:"size" doc:"bytes"`
+	Origin       Origin    `json:"origin,omitzero" doc:"where the files came from"`
 	Created      time.Time `json:"created"`
 }
 

@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,18 +23,25 @@ const ChunkSize = 8 << 20
 // Progress is called as bytes are worked through; phase is "hash" or "send".
 type Progress func(phase string, done, total uint64)
 
-// AddModel hashes the model at path (a file or a directory), sends the chunks the
-// fleet lacks and records the version. Repeating it after a cut goes on where it
-// stopped; repeating it after success changes nothing.
+// AddModel is AddFiles for the model at path: a GGUF file, whole or the first part of a
+// split one, or a directory.
 func (c *Client) AddModel(ctx context.Context, name, path string, progress Progress) (Version, error) {
-	files, total, err := modelFiles(path)
+	files, err := LocalModel(path)
 	if err != nil {
 		return Version{}, err
 	}
-	up, err := describe(ctx, files, total, progress)
+	return c.AddFiles(ctx, name, files, Origin{}, progress)
+}
+
+// AddFiles hashes files, sends the chunks the fleet lacks and records the version.
+// Repeating it after a cut goes on where it stopped; repeating it after success changes
+// nothing.
+func (c *Client) AddFiles(ctx context.Context, name string, files []LocalFile, origin Origin, progress Progress) (Version, error) {
+	up, err := describe(ctx, files, progress)
 	if err != nil {
 		return Version{}, err
 	}
+	up.Origin = origin
 	st, err := c.BeginUpload(ctx, name, up)
 	if err != nil {
 		return Version{}, err
@@ -42,61 +52,89 @@ func (c *Client) AddModel(ctx context.Context, name, path string, progress Progr
 	return c.CommitVersion(ctx, name, up)
 }
 
-// source is one file to add: where it lies and what it is called in the model.
-type source struct {
-	abs, rel string
-	size     uint64
+// LocalFile is one file to add: where it lies and what it is called in the model.
+type LocalFile struct {
+	Abs, Rel string
+	Size     uint64
+	SHA256   string // hex, which it must have; "" for whatever it has
 }
 
-// modelFiles lists what belongs to the model at path. In a directory these are the
+// LocalModel lists what belongs to the model at path. In a directory these are the
 // weights and the JSON, text and template files beside them; what lies further down
-// (other formats, other precisions) is not the model's.
-func modelFiles(path string) (files []source, total uint64, err error) {
+// (other formats, other precisions) is not the model's. A first part of a split GGUF
+// file brings the others.
+func LocalModel(path string) (files []LocalFile, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if !info.IsDir() {
-		f, err := sourceOf(filepath.Dir(path), filepath.Base(path))
-		return []source{f}, f.size, err
+		return localFiles(filepath.Dir(path), filepath.Base(path))
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for _, e := range entries {
 		if e.IsDir() || !belongs(e.Name()) {
 			continue
 		}
-		f, err := sourceOf(path, e.Name())
+		f, err := localFile(path, e.Name())
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		files = append(files, f)
-		total += f.size
 	}
-	return files, total, checkSources(path, files)
+	return files, checkSources(path, entries, files)
 }
 
-// sourceOf describes one file; the links of a Hugging Face cache are followed. What
+// localFiles describes one file, or all parts of the one that it begins.
+func localFiles(dir, name string) (files []LocalFile, err error) {
+	if isPickle(name) {
+		return nil, fmt.Errorf("%s: is a pickle file, which may run code when it is read, so it never is; take a safetensors or GGUF version of the model", filepath.Join(dir, name))
+	}
+	names, err := partsFrom(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	for _, n := range names {
+		f, err := localFile(dir, n)
+		if errors.Is(err, os.ErrNotExist) && len(names) > 1 {
+			return nil, fmt.Errorf("%w: %s has %d parts, and all must lie in one directory", err, name, len(names))
+		}
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// localFile describes one file; the links of a Hugging Face cache are followed. What
 // is no regular file may have no end.
-func sourceOf(dir, name string) (source, error) {
+func localFile(dir, name string) (LocalFile, error) {
 	path := filepath.Join(dir, name)
 	info, err := os.Stat(path)
 	if err != nil {
-		return source{}, err
+		return LocalFile{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return source{}, fmt.Errorf("%s: not a regular file", path)
+		return LocalFile{}, fmt.Errorf("%s: not a regular file", path)
 	}
-	return source{path, name, uint64(info.Size())}, nil
+	return LocalFile{Abs: path, Rel: name, Size: uint64(info.Size())}, nil
 }
 
 // checkSources refuses a directory that cannot be one model, before it is hashed.
-func checkSources(dir string, files []source) error {
+func checkSources(dir string, entries []os.DirEntry, files []LocalFile) error {
 	var paths []string
 	for _, f := range files {
-		paths = append(paths, f.rel)
+		paths = append(paths, f.Rel)
+	}
+	weights := slices.ContainsFunc(paths, func(p string) bool { return strings.HasSuffix(p, ".safetensors") || strings.HasSuffix(p, ".gguf") })
+	for _, e := range entries {
+		if !weights && isPickle(e.Name()) {
+			return fmt.Errorf("%s: its weights are pickle (%s), which may run code when it is read, so it never is; take a safetensors or GGUF version of the model", dir, e.Name())
+		}
 	}
 	if ggufs := GGUFs(paths); len(ggufs) > 1 && !AreParts(ggufs) {
 		return fmt.Errorf("%s: holds %d .gguf files that are not the parts of one; name a file instead of the directory", dir, len(ggufs))
@@ -131,6 +169,31 @@ func AreParts(paths []string) bool {
 	return true
 }
 
+var partForm = regexp.MustCompile(`^(.*)-([0-9]{5})-of-([0-9]{5})\.gguf$`)
+
+// partsFrom lists the parts of a split GGUF file by the name of its first one; a whole
+// file is its own only part.
+func partsFrom(name string) ([]string, error) {
+	m := partForm.FindStringSubmatch(name)
+	if m == nil {
+		return []string{name}, nil
+	}
+	if m[2] != "00001" {
+		return nil, fmt.Errorf("%s is not the first part; name %s-00001-of-%s.gguf and the others follow", name, m[1], m[3])
+	}
+	n, _ := strconv.Atoi(m[3]) // five digits
+	names := make([]string, max(n, 1))
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%05d-of-%s.gguf", m[1], i+1, m[3])
+	}
+	return names, nil
+}
+
+// isPickle knows the names under which torch saves.
+func isPickle(name string) bool {
+	return slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}, strings.ToLower(filepath.Ext(name)))
+}
+
 func belongs(name string) bool {
 	switch filepath.Ext(name) {
 	case ".safetensors", ".gguf", ".json", ".jinja", ".model", ".txt":
@@ -139,9 +202,12 @@ func belongs(name string) bool {
 	return false
 }
 
-func describe(ctx context.Context, files []source, total uint64, progress Progress) (Upload, error) {
+func describe(ctx context.Context, files []LocalFile, progress Progress) (Upload, error) {
 	var up Upload
-	var done uint64
+	var done, total uint64
+	for _, f := range files {
+		total += f.Size
+	}
 	for _, f := range files {
 		d, err := describeFile(ctx, f, func(n uint64) {
 			done += n
@@ -152,19 +218,22 @@ func describe(ctx context.Context, files []source, total uint64, progress Progre
 		if err != nil {
 			return Upload{}, err
 		}
+		if f.SHA256 != "" && d.Digest != "sha256:"+f.SHA256 {
+			return Upload{}, fmt.Errorf("%s: its digest is %s, its source says sha256:%s; it is damaged, and is not used", f.Abs, d.Digest, f.SHA256)
+		}
 		up.Files = append(up.Files, d)
 	}
 	return up, nil
 }
 
 // describeFile reads the file once, hashing the whole and its chunks.
-func describeFile(ctx context.Context, s source, step func(n uint64)) (File, error) {
-	f, err := os.Open(s.abs)
+func describeFile(ctx context.Context, s LocalFile, step func(n uint64)) (File, error) {
+	f, err := os.Open(s.Abs)
 	if err != nil {
 		return File{}, err
 	}
 	defer f.Close()
-	d := File{Path: s.rel, ChunkSize: ChunkSize, Chunks: []string{}}
+	d := File{Path: s.Rel, ChunkSize: ChunkSize, Chunks: []string{}}
 	whole := sha256.New()
 	buf := make([]byte, ChunkSize)
 	for {
@@ -193,7 +262,7 @@ func describeFile(ctx context.Context, s source, step func(n uint64)) (File, err
 func digestOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 // sendMissing sends what the fleet lacks.
-func (c *Client) sendMissing(ctx context.Context, files []source, up Upload, st UploadState, progress Progress) error {
+func (c *Client) sendMissing(ctx context.Context, files []LocalFile, up Upload, st UploadState, progress Progress) error {
 	var total, done uint64
 	for _, f := range up.Files {
 		for _, n := range st.Missing[f.Digest] {
@@ -206,7 +275,7 @@ func (c *Client) sendMissing(ctx context.Context, files []source, up Upload, st 
 			continue
 		}
 		sent[f.Digest] = true
-		err := c.sendFile(ctx, files[i].abs, f, st.Missing[f.Digest], func(n uint64) {
+		err := c.sendFile(ctx, files[i].Abs, f, st.Missing[f.Digest], func(n uint64) {
 			done += n
 			if progress != nil {
 				progress("send", done, total)

@@ -45,9 +45,11 @@ func TestModelFiles(t *testing.T) {
 		{name: "parts of two", files: []string{"m-00001-of-00002.gguf", "n-00002-of-00002.gguf"}, err: "not the parts of one"},
 		{name: "GGUF files further down only", files: []string{"x/a.gguf"}, err: "no model files"},
 		{name: "nothing", err: "no model files"},
+		{name: "pickle", files: []string{"config.json", "pytorch_model.bin"}, err: "its weights are pickle (pytorch_model.bin)"},
+		{name: "pickle beside", files: []string{"model.safetensors", "pytorch_model.bin"}, want: []string{"model.safetensors"}},
 	} {
 		dir := lay(t, c.files...)
-		files, total, err := modelFiles(dir)
+		files, err := LocalModel(dir)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("%s: %v, want %s and %q", c.name, err, dir, c.err)
@@ -55,13 +57,11 @@ func TestModelFiles(t *testing.T) {
 			continue
 		}
 		var got []string
-		var size uint64
 		for _, f := range files {
-			got = append(got, f.rel)
-			size += f.size
+			got = append(got, f.Rel)
 		}
-		if err != nil || !slices.Equal(got, c.want) || total != size {
-			t.Errorf("%s: %q of %d bytes, %v; want %q of %d", c.name, got, total, err, c.want, size)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
 		}
 	}
 }
@@ -72,16 +72,46 @@ func TestModelFilesAreRegular(t *testing.T) {
 	if err := os.Symlink("../blobs/a", filepath.Join(dir, "snapshot", "model.safetensors")); err != nil {
 		t.Fatal(err)
 	}
-	files, _, err := modelFiles(filepath.Join(dir, "snapshot"))
-	if err != nil || len(files) != 2 || files[1].size != uint64(len("blobs/a")) {
+	files, err := LocalModel(filepath.Join(dir, "snapshot"))
+	if err != nil || len(files) != 2 || files[1].Size != uint64(len("blobs/a")) {
 		t.Errorf("%+v, %v", files, err)
 	}
 	if err := os.Symlink("/dev/zero", filepath.Join(dir, "snapshot", "endless.json")); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/dev/zero", filepath.Join(dir, "snapshot")} {
-		if _, _, err := modelFiles(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		if _, err := LocalModel(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// A file may stand for its parts.
+func TestLocalFile(t *testing.T) {
+	dir := lay(t, "a.gguf", "m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "n-00001-of-00002.gguf", "w.bin")
+	for _, c := range []struct {
+		name string
+		want int
+		err  string
+	}{
+		{"a.gguf", 1, ""}, {"m-00001-of-00002.gguf", 2, ""},
+		{"m-00002-of-00002.gguf", 0, "is not the first part; name m-00001-of-00002.gguf"},
+		{"n-00001-of-00002.gguf", 0, "n-00002-of-00002.gguf: no such file or directory: n-00001-of-00002.gguf has 2 parts"},
+		{"w.bin", 0, "pickle"}, {"x.gguf", 0, "no such file"},
+	} {
+		files, err := LocalModel(filepath.Join(dir, c.name))
+		if len(files) != c.want || (c.err == "") != (err == nil) || c.err != "" && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v, %v; want %d, %q", c.name, files, err, c.want, c.err)
+		}
+	}
+}
+
+// A file that is not what its source announced is not sent.
+func TestExpectedDigest(t *testing.T) {
+	dir := lay(t, "a.gguf")
+	_, err := NewClient("http://127.0.0.1:1", "", nil).AddFiles(t.Context(), "m",
+		[]LocalFile{{Abs: filepath.Join(dir, "a.gguf"), Rel: "a.gguf", Size: 6, SHA256: strings.Repeat("0", 64)}}, Origin{}, nil)
+	if err == nil || !strings.Contains(err.Error(), "it is damaged") {
+		t.Errorf("%v", err)
 	}
 }

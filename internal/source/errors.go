@@ -75,9 +75,9 @@ func shown(address string) string {
 
 // clip keeps what a stranger said short enough to repeat, on one line.
 func clip(s string) string {
-	const most = 300
+	const most = 240
 	if len(s) > most {
-		s = s[:most] + "..."
+		s = strings.ToValidUTF8(s[:most], "") + "..."
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {
