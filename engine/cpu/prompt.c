@@ -62,7 +62,8 @@ static void score_row(nf_engine *e, nfc_job *j, const nfc_row *r) {
   for (s.from = 0; s.from < n; s.from += most) {
     s.n = n - s.from < most ? n - s.from : most;
     tail(e, j, r->first + s.from, s.n, e->plan.n_ops);
-    nfc_team_run(e->team, score, &s);
+    if (s.n > 1) nfc_team_run(e->team, score, &s);
+    else score(&s, 0, 1);
   }
 }
 
