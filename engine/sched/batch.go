@@ -12,6 +12,7 @@ type Batch struct {
 // Row says whose row it is and how far it takes the sequence.
 type Row struct {
 	Sequence *Sequence
+	Start    int  // position of its first token
 	End      int  // positions computed once the step has run
 	Sample   bool // a token is sampled after the last
 	Prompt   int  // tokens of the row that are not a single sampled one

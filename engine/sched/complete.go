@@ -7,8 +7,9 @@ import (
 )
 
 // Complete takes in the token that row i of a batch sampled, if it did, and makes the
-// sequence's full pages findable. Only a sampled token proves them: a NaN at any
-// position before would have reached its logits. Complete returns false for a row
+// sequence's full pages findable: a sampled token proves them, since a NaN at any
+// position before would have reached its logits or been reported of its own row
+// ([Scheduler.Prove] is for rows that pool). Complete returns false for a row
 // whose sequence has gone since: its token counts no more. Rows are completed in
 // order, once each.
 func (s *Scheduler) Complete(b *Batch, i int, token int32, sampled bool) bool {
@@ -22,13 +23,22 @@ func (s *Scheduler) Complete(b *Batch, i int, token int32, sampled bool) bool {
 	}
 	if sampled {
 		seq.Tokens = append(seq.Tokens, token)
-	}
-	if s.prefixes && sampled && r.epoch == seq.epoch {
-		for full := r.End / abi.PageLen; seq.published < full; seq.published++ {
-			s.pool.Publish(seq.pages[seq.published], seq.hash(seq.published))
-		}
+		s.Prove(b, i)
 	}
 	return true
+}
+
+// Prove makes the full pages up to the end of row i findable, if its sequence has held
+// its slot since: something was computed from them all that is a number.
+func (s *Scheduler) Prove(b *Batch, i int) {
+	r := &b.Rows[i]
+	seq := r.Sequence
+	if !s.prefixes || r.epoch != seq.epoch {
+		return
+	}
+	for full := r.End / abi.PageLen; seq.published < full; seq.published++ {
+		s.pool.Publish(seq.pages[seq.published], seq.hash(seq.published))
+	}
 }
 
 // Refuse takes a sequence that b opens out again, with its row, tokens and pages: the

@@ -84,26 +84,43 @@ func (s *Scheduler) row(b *Batch, seq *Sequence, n int) {
 	} else {
 		r.Flags |= abi.RowContinue
 	}
-	sample := end == seq.length()
+	sample := end == seq.length() && seq.Pool == 0
 	if sample {
 		r.Flags |= abi.RowSample
 		seq.unknown++
 	}
+	report(&r, seq, end)
 	prompt := n
 	if n == 1 && seq.submitted >= seq.first {
 		prompt = 0
 	}
 	seq.submitted = end
 	b.Step.Rows = append(b.Step.Rows, r)
-	b.Rows = append(b.Rows, Row{Sequence: seq, End: end, Sample: sample, Prompt: prompt, epoch: seq.epoch})
+	b.Rows = append(b.Rows, Row{Sequence: seq, Start: end - n, End: end, Sample: sample, Prompt: prompt, epoch: seq.epoch})
 }
 
-// admit gives slots to waiting sequences while there is room for all their tokens.
+// report asks for what the sequence wants to know beside a sampled token.
+func report(r *abi.Row, seq *Sequence, end int) {
+	if start := end - int(r.Tokens); start+1 < seq.Score {
+		r.Flags |= abi.RowPromptLogprobs
+		r.Next = -1
+		if end < seq.Score {
+			r.Next = seq.Tokens[end]
+		}
+	}
+	if seq.Pool&abi.RowPoolSum != 0 || end == len(seq.Tokens) {
+		r.Flags |= seq.Pool
+	}
+}
+
+// admit gives slots to waiting sequences while there is room for all their tokens,
+// beside those that running ones have not been given pages for yet: else one prompt
+// would be admitted only to lose its slot to another.
 func (s *Scheduler) admit(b *Batch, budget int) {
 	for budget > 0 && len(b.Rows) < int(s.limits.MaxRows) && len(s.free) > 0 {
 		seq := s.queue.First()
 		// A preempted sequence whose last token is still on the way waits for it.
-		if seq == nil || seq.unknown > 0 || !s.prefix(seq) {
+		if seq == nil || seq.unknown > 0 || !s.prefix(seq, s.owed()) {
 			return
 		}
 		s.queue.Pop()
@@ -115,10 +132,18 @@ func (s *Scheduler) admit(b *Batch, budget int) {
 	}
 }
 
+// owed is how many pages the running sequences will still take for tokens they have.
+func (s *Scheduler) owed() (pages int) {
+	for _, seq := range s.running {
+		pages += seq.owes()
+	}
+	return pages
+}
+
 // prefix takes the longest cached prefix for seq; false, with nothing taken, when the
-// pages for the rest are not there.
-func (s *Scheduler) prefix(seq *Sequence) bool {
-	if s.prefixes {
+// pages for the rest are not there beside those that are owed.
+func (s *Scheduler) prefix(seq *Sequence, owed int) bool {
+	if s.prefixes && !seq.whole() {
 		// The last token is computed in any case: its logits are what is sampled from.
 		full := (len(seq.Tokens) - 1) / abi.PageLen
 		if full > 0 {
@@ -126,7 +151,7 @@ func (s *Scheduler) prefix(seq *Sequence) bool {
 		}
 		seq.pages = s.pool.Find(seq.chain[:full])
 	}
-	if s.pool.Available() < pagesFor(len(seq.Tokens)+1)-len(seq.pages) {
+	if s.pool.Available()-owed < pagesFor(len(seq.Tokens)+1)-len(seq.pages) {
 		s.pool.ReleaseAll(seq.pages)
 		seq.pages = nil
 		return false
