@@ -45,20 +45,33 @@ type ConfigError struct {
 
 // Error names file, key, value and bound.
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("%s: %s = %v: %s", e.File, e.Key, e.Value, e.Reason)
+	return fmt.Sprintf("%s: %s = %s: %s", e.File, e.Key, clip(fmt.Sprint(e.Value)), e.Reason)
+}
+
+// clip shortens what a file says to what a sentence can hold.
+func clip(s string) string {
+	const most = 120
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
 }
 
 // UnsupportedError is an architecture, option or tensor that is not honoured.
 type UnsupportedError struct {
-	File string
-	What string // "architecture", "option", "tensor"
-	Name string
-	Have string // what is honoured; may be empty
+	File   string
+	What   string // "architecture", "option", "tensor", "element type"
+	Name   string
+	Tensor string // that has the element type; may be empty
+	Have   string // what is honoured; may be empty
 }
 
 // Error names the file and what is not supported.
 func (e *UnsupportedError) Error() string {
-	s := fmt.Sprintf("%s: unsupported %s %q", e.File, e.What, e.Name)
+	s := fmt.Sprintf("%s: unsupported %s %q", e.File, e.What, clip(e.Name))
+	if e.Tensor != "" {
+		s += fmt.Sprintf(" of tensor %q", e.Tensor)
+	}
 	if e.Have != "" {
 		s += " (supported: " + e.Have + ")"
 	}

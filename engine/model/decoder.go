@@ -80,15 +80,20 @@ var unhonoured = []struct {
 	key     string
 	neutral []any
 }{
-	{"quantization_config", nil},
+	{"quantization_config", nil}, {"compression_config", nil},
 	{"attn_logit_softcapping", nil}, {"final_logit_softcapping", nil}, {"query_pre_attn_scalar", nil}, {"clip_qkv", nil},
 	{"attention_multiplier", nil}, {"residual_multiplier", []any{1.0}}, {"embedding_multiplier", []any{1.0}}, {"logits_scaling", []any{1.0}},
-	{"scale_emb", []any{1.0}}, {"scale_depth", nil}, {"dim_model_base", nil},
+	{"scale_emb", []any{1.0}}, {"scale_depth", nil}, {"dim_model_base", nil}, {"logit_scale", []any{1.0}}, {"lm_head_multiplier", []any{1.0}},
+	{"key_multiplier", []any{1.0}}, {"attn_temperature_tuning", []any{false}}, {"use_logn_attn", []any{false}}, {"use_dynamic_ntk", []any{false}},
 	{"use_qk_norm", []any{false}}, {"qk_norm", []any{false}}, {"qk_layernorm", []any{false}},
-	{"num_local_experts", []any{0.0}}, {"num_experts", []any{0.0}}, {"n_routed_experts", []any{0.0}},
-	{"no_rope_layers", nil}, {"rope_interleaved", []any{false}}, {"alibi", []any{false}}, {"use_mrope", []any{false}},
-	{"original_max_position_embeddings", nil}, {"dual_chunk_attention_config", nil}, {"attn_config", nil},
-	{"add_cross_attention", []any{false}},
+	{"num_local_experts", []any{0.0}}, {"num_experts", []any{0.0}}, {"n_routed_experts", []any{0.0}}, {"moe_intermediate_size", []any{0.0}},
+	{"kv_lora_rank", nil}, {"q_lora_rank", nil}, {"no_rope_layers", []any{empty}}, {"no_rope_layer_interval", []any{0.0}},
+	{"rope_interleaved", []any{false}}, {"alibi", []any{false}}, {"use_mrope", []any{false}}, {"mrope_section", nil}, {"rotary_pct", []any{1.0}},
+	{"rotary_dim", nil}, {"rope_ratio", []any{1.0}}, {"rope_local_base_freq", nil}, {"position_embedding_type", []any{"rope", "rotary"}},
+	{"original_max_position_embeddings", nil}, {"dual_chunk_attention_config", nil}, {"attention_chunk_size", nil}, {"attn_config", nil},
+	{"sliding_window_pattern", nil}, {"attention_sinks", []any{false}}, {"hidden_activation", []any{"silu", "swish"}}, {"norm_type", []any{"rms_norm", "rmsnorm"}},
+	{"add_cross_attention", []any{false}}, {"is_encoder_decoder", []any{false}}, {"is_causal", []any{true}}, {"use_bidirectional_attention", []any{false}},
+	{"use_parallel_residual", []any{false}}, {"parallel_attn", []any{false}}, {"pruned_heads", []any{empty}}, {"auto_map", []any{empty}},
 }
 
 // design ends the reading of config.json.

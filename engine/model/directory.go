@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/nanofleet/nanofleet/engine/chat"
@@ -23,8 +22,8 @@ const (
 
 // describeDirectory reads a model from a Hugging Face directory.
 func describeDirectory(dir string, file *weights.File) (*Meta, error) {
-	c := &jsonConfig{}
-	if err := readJSON(dir, configName, &c.values); err != nil {
+	c, err := readConfig(dir, configName)
+	if err != nil {
 		return nil, err
 	}
 	arch, err := c.architecture()
@@ -58,74 +57,96 @@ func (c *jsonConfig) architecture() (string, error) {
 
 // readDirectoryText reads tokenizer, template and special tokens.
 func (m *Meta) readDirectoryText(dir string, c *jsonConfig) error {
-	text, err := os.ReadFile(filepath.Join(dir, tokenizerName))
+	text, err := readText(dir, tokenizerName, maxTokenizer)
 	if err != nil {
 		return err
 	}
 	if m.Tokenizer, err = tokenizer.FromJSON(text); err != nil {
 		return inFile(tokenizerName, err)
 	}
-	var t tokenizerConfig
-	if err := optional(readJSON(dir, tokenizerConfigName, &t)); err != nil {
+	t, err := readTokenizerConfig(dir)
+	if err != nil {
 		return err
 	}
-	generation := &jsonConfig{}
-	if err := optional(readJSON(dir, generationName, &generation.values)); err != nil {
+	generation, err := readConfig(dir, generationName)
+	if err := optional(err); err != nil {
 		return err
 	}
-	if err := m.readTemplate(dir, &t); err != nil {
+	if err := m.readTemplate(dir, t); err != nil {
 		return err
 	}
 	if err := m.readSpecial(c, generation); err != nil {
 		return err
 	}
-	m.BOSText, m.EOSText = string(t.BOS), string(t.EOS)
+	m.BOSText, m.EOSText = t.BOS, t.EOS
 	return m.checkText(configName)
 }
 
 // tokenizerConfig is what we read of tokenizer_config.json.
-type tokenizerConfig struct {
-	Template templateField `json:"chat_template"`
-	BOS      tokenField    `json:"bos_token"`
-	EOS      tokenField    `json:"eos_token"`
-}
+type tokenizerConfig struct{ Template, BOS, EOS string }
 
-// templateField is a template, or a list of named ones whose "default" counts.
-type templateField string
-
-// UnmarshalJSON reads both forms.
-func (f *templateField) UnmarshalJSON(b []byte) error {
-	var named []struct{ Name, Template string }
-	if len(b) == 0 || b[0] != '[' {
-		return json.Unmarshal(b, (*string)(f))
+// readTokenizerConfig reads the file; without it nothing is known.
+func readTokenizerConfig(dir string) (*tokenizerConfig, error) {
+	values, err := readObject(dir, tokenizerConfigName, maxTokenizerConfig)
+	if err := optional(err); err != nil {
+		return nil, err
 	}
-	err := json.Unmarshal(b, &named)
-	for _, t := range named {
-		if t.Name == "default" {
-			*f = templateField(t.Template)
+	t := &tokenizerConfig{}
+	for _, field := range []struct {
+		key  string
+		read func(json.RawMessage) (string, error)
+		into *string
+	}{{"chat_template", templateOf, &t.Template}, {"bos_token", tokenOf, &t.BOS}, {"eos_token", tokenOf, &t.EOS}} {
+		value, present := values[field.key]
+		if !present {
+			continue
+		}
+		if *field.into, err = field.read(value); err != nil {
+			return nil, inFile(tokenizerConfigName+": "+field.key, err)
 		}
 	}
-	return err
+	return t, nil
 }
 
-// tokenField is a token's text, or an object with its content.
-type tokenField string
-
-// UnmarshalJSON reads both forms.
-func (f *tokenField) UnmarshalJSON(b []byte) error {
-	var object struct{ Content string }
-	if len(b) == 0 || b[0] != '{' {
-		return json.Unmarshal(b, (*string)(f))
+// templateOf reads a template, or a list of named ones whose "default" counts.
+func templateOf(b json.RawMessage) (s string, err error) {
+	if len(b) == 0 || b[0] != '[' {
+		err = json.Unmarshal(b, &s)
+		return s, err
 	}
-	err := json.Unmarshal(b, &object)
-	*f = tokenField(object.Content)
-	return err
+	var named []map[string]string
+	if err := json.Unmarshal(b, &named); err != nil {
+		return "", err
+	}
+	for _, t := range named {
+		if t["name"] == "default" {
+			s = t["template"]
+		}
+	}
+	return s, nil
+}
+
+// tokenOf reads a token's text, or an object with its content.
+func tokenOf(b json.RawMessage) (s string, err error) {
+	if len(b) == 0 || b[0] != '{' {
+		err = json.Unmarshal(b, &s)
+		return s, err
+	}
+	var object map[string]any
+	if err := json.Unmarshal(b, &object); err != nil {
+		return "", err
+	}
+	s, ok := object["content"].(string)
+	if !ok {
+		return "", fmt.Errorf("content = %v: must be a string", object["content"])
+	}
+	return s, nil
 }
 
 // readTemplate prefers chat_template.jinja, as transformers does.
 func (m *Meta) readTemplate(dir string, t *tokenizerConfig) error {
-	source, from := string(t.Template), tokenizerConfigName
-	if text, err := os.ReadFile(filepath.Join(dir, templateName)); err == nil {
+	source, from := t.Template, tokenizerConfigName+": chat_template"
+	if text, err := weights.ReadSmall(filepath.Join(dir, templateName), maxTemplate); err == nil {
 		source, from = string(text), templateName
 	} else if err := optional(err); err != nil {
 		return err

@@ -54,25 +54,32 @@ func cudaActivations(p *abi.Plan, limits abi.Limits) (total uint64) {
 
 // Bytes of what a step carries to the device and brings back (cuda/exec/staging.h).
 const (
-	cudaToken, cudaTile, cudaPage, cudaCopy    = 16, 16, 16, 8
-	cudaChoice, cudaBias, cudaResult, cudaWord = 92, 8, 240, 4
-	cudaBiases                                 = 1024 // biases and end tokens of a slot
+	cudaToken, cudaWalk, cudaTile, cudaPage, cudaCopy = 16, 16, 16, 16, 8
+	cudaPrompt, cudaPooled, cudaJudged                = 12, 8, 172
+	cudaChoice, cudaBias, cudaResult, cudaWord        = 92, 8, 240, 4
+	cudaBiases                                        = 1024         // biases and end tokens of a slot
+	cudaWalked                                        = 2 * 1536 * 8 // queries that walkers leave (kernels/attention/decode.h)
 )
 
 // cudaWorkspace is the step's inputs, twice what late masks need of them, the page
-// tables and what sampling works on: counts of tokens and raw logits of biased ones.
+// tables, prompts' likelihoods and pooled vectors, what attention's walkers leave for one
+// another, and what sampling works on: counts of tokens and raw logits of biased ones.
 func cudaWorkspace(p *abi.Plan, limits abi.Limits) (total uint64) {
 	slots, rows, tokens := uint64(limits.MaxSlots), uint64(limits.MaxRows), uint64(limits.MaxTokens)
 	vocab, table := uint64(p.VocabSize), slots*uint64(pages(limits.MaxPositions))
 	late := cudaAligned(cudaChoice*rows) + cudaAligned(cudaWord*rows*((vocab+31)/32))
 	for _, n := range []uint64{
-		cudaToken * tokens, cudaTile * tokens, cudaPage * (table + slots), cudaCopy * uint64(limits.Pages), cudaWord * rows, cudaBias * rows * cudaBiases,
-		late, late, cudaWord * table, cudaWord * slots, cudaWord * slots, cudaWord * tokens, cudaResult * rows, cudaWord * rows * vocab, cudaWord * rows * cudaBiases,
+		cudaToken * tokens, cudaWalk * rows, cudaTile * tokens, cudaPage * (table + slots), cudaCopy * uint64(limits.Pages), cudaWord * rows,
+		cudaPrompt * tokens, cudaPooled * tokens, cudaWord * 2 * tokens, cudaBias * rows * cudaBiases,
+		late, late, cudaWord * table, cudaWord * slots, cudaWord * slots, cudaWord * tokens, cudaResult * rows,
+		cudaJudged * tokens, cudaWord * rows * uint64(p.PoolWidth()), cudaWord * rows * vocab, cudaWord * rows * cudaBiases,
+		cudaWord * cudaWalked * uint64(p.HeadDim), 2 * cudaWord * cudaWalked, cudaWord * rows * uint64(p.KVHeads),
 	} {
 		total += cudaAligned(n)
 	}
 	for _, t := range p.RopeTables {
-		total += cudaAligned(4 * uint64(len(t.InvFreq)))
+		n := uint64(len(t.InvFreq))
+		total += cudaAligned(cudaWord*n) + cudaAligned(2*cudaWord*tokens*n)
 	}
 	return total
 }

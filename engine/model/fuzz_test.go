@@ -8,18 +8,17 @@ import (
 	"testing"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
-	"github.com/nanofleet/nanofleet/testing/golden"
 )
 
 // FuzzConfig reads any config.json as every architecture: it is refused, or the plan
 // holds together.
 func FuzzConfig(f *testing.F) {
-	all, err := golden.Architectures()
-	if err != nil {
-		f.Fatal(err)
+	all, err := filepath.Glob("../../testing/golden/testdata/architectures/*/" + configName)
+	if err != nil || len(all) < 9 {
+		f.Fatal(all, err)
 	}
-	for _, a := range all {
-		text, err := os.ReadFile(filepath.Join(a.Dir, configName))
+	for _, path := range all {
+		text, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}

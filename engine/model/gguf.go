@@ -26,6 +26,9 @@ func describeGGUF(path string, file *weights.File) (*Meta, error) {
 		return nil, err
 	}
 	m, err := d.bind(name, file)
+	if err == nil {
+		err = m.checkQuantisation(name, meta)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +37,21 @@ func describeGGUF(path string, file *weights.File) (*Meta, error) {
 		m.Name = s
 	}
 	return m, m.readGGUFText(name, meta)
+}
+
+// checkQuantisation refuses blocks in the layout that ggml had before its version 2.
+func (m *Meta) checkQuantisation(file string, meta map[string]any) error {
+	const key, version = "general.quantization_version", 2
+	value := meta[key]
+	if n, ok := whole(value); value == nil || ok && n == version {
+		return nil
+	}
+	for _, w := range m.Weights {
+		if block, _ := w.DType.Block(); block > 1 {
+			return &ConfigError{file, key, value, fmt.Sprintf("not supported; it must be absent or %d", version)}
+		}
+	}
+	return nil
 }
 
 // readVector decodes one small tensor of n elements.

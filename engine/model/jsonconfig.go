@@ -2,16 +2,24 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
+
+	"github.com/nanofleet/nanofleet/engine/weights"
 )
 
 const configName = "config.json"
 
-// maxConfig bounds the small JSON files beside the weights, in bytes.
-const maxConfig = 64 << 20
+// Bounds of the files beside the weights, in bytes. Real ones have at most some 10 KB,
+// 4 MB (with thousands of added tokens), 100 KB and 35 MB (256k tokens and their merges).
+const (
+	maxConfig          = 1 << 20
+	maxTokenizerConfig = 16 << 20
+	maxTemplate        = 1 << 20
+	maxTokenizer       = 128 << 20
+)
 
 // jsonConfig reads config.json key by key and keeps the first failure.
 type jsonConfig struct {
@@ -19,24 +27,46 @@ type jsonConfig struct {
 	err    error
 }
 
-// readJSON decodes a file of a model directory; os.ErrNotExist when it is absent.
-func readJSON(dir, name string, into any) error {
-	path := filepath.Join(dir, name)
-	stat, err := os.Stat(path)
+// readObject reads the JSON object in a file of a model directory; os.ErrNotExist when
+// the file is absent. Keys are taken as they are written, and once.
+func readObject(dir, name string, limit int64) (values map[string]json.RawMessage, err error) {
+	text, err := readText(dir, name, limit)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if stat.Size() > maxConfig {
-		return &ConfigError{name, "size", stat.Size(), fmt.Sprintf("must be at most %d bytes", maxConfig)}
+	if err := json.Unmarshal(text, &values); err != nil {
+		return nil, inFile(name, err)
 	}
-	text, err := os.ReadFile(path)
+	if values == nil {
+		return nil, inFile(name, errors.New("null where an object is due"))
+	}
+	return values, nil
+}
+
+// readText reads a JSON file that every reader must read alike.
+func readText(dir, name string, limit int64) ([]byte, error) {
+	text, err := weights.ReadSmall(filepath.Join(dir, name), limit)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	return text, weights.CheckJSON(name, text)
+}
+
+// readConfig reads a file of options.
+func readConfig(dir, name string) (*jsonConfig, error) {
+	raw, err := readObject(dir, name, maxConfig)
+	if err != nil {
+		return &jsonConfig{}, err
 	}
-	return nil
+	c := &jsonConfig{values: make(map[string]any, len(raw))}
+	for key, value := range raw {
+		var v any
+		if err := json.Unmarshal(value, &v); err != nil {
+			return nil, inFile(name+": "+key, err)
+		}
+		c.values[key] = v
+	}
+	return c, nil
 }
 
 func (c *jsonConfig) fail(key string, value any, reason string) {
@@ -92,9 +122,26 @@ func (c *jsonConfig) demand(key string, honoured ...any) {
 		return
 	}
 	for _, h := range honoured {
-		if value == h {
+		if value == h || h == empty && isEmpty(value) {
 			return
 		}
 	}
+	if len(honoured) == 0 {
+		c.fail(key, value, "not supported; it must be absent or null")
+		return
+	}
 	c.fail(key, value, fmt.Sprintf("not supported; it must be absent or one of %v", honoured))
+}
+
+// empty stands for an object or list without elements among what demand honours.
+const empty = "an empty object or list"
+
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
 }

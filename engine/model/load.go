@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
@@ -19,10 +17,10 @@ type Model struct {
 	file *weights.File
 }
 
-// Load opens the model at path: a GGUF file, a Hugging Face directory (config.json,
-// tokenizer.json, *.safetensors), or a directory that holds one GGUF file. Every
-// header is checked; weights are mapped as Tensors reaches them. Close it after the
-// backend's Finalise.
+// Load opens the model at path: a GGUF file (the first part of a split one), a Hugging
+// Face directory (config.json, tokenizer.json, *.safetensors) or its weights' file, or a
+// directory that holds one GGUF file. Every header is checked; weights are mapped as
+// Tensors reaches them. Close it after the backend's Finalise.
 func Load(path string) (*Model, error) {
 	meta, file, err := open(path)
 	if err != nil {
@@ -63,17 +61,13 @@ func (m *Model) Close() error { return m.file.Close() }
 
 // open reads everything but the weights.
 func open(path string) (*Meta, *weights.File, error) {
-	path, err := resolve(path)
+	path, err := weights.Find(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	file, err := weights.Open(path)
 	if err != nil {
 		return nil, nil, err
-	}
-	describe := describeGGUF
-	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
-		describe = describeDirectory
 	}
 	meta, err := describe(path, file)
 	if err != nil {
@@ -82,41 +76,24 @@ func open(path string) (*Meta, *weights.File, error) {
 	return meta, file, nil
 }
 
-// resolve finds the GGUF file of a directory that has no config.json.
-func resolve(path string) (string, error) {
-	stat, err := os.Stat(path)
-	if err != nil || !stat.IsDir() {
-		return path, err
+// describe reads what a file of weights is of: from its metadata, or from what lies
+// beside it.
+func describe(path string, file *weights.File) (*Meta, error) {
+	m, err := (*Meta)(nil), error(nil)
+	if file.Format() == formatGGUF {
+		m, err = describeGGUF(path, file)
+	} else {
+		m, err = describeDirectory(filepath.Dir(path), file)
 	}
-	if _, err := os.Stat(filepath.Join(path, configName)); err == nil {
-		return path, nil
-	}
-	entries, err := os.ReadDir(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".gguf") })
-	if len(entries) != 1 && !oneSplit(entries) {
-		return "", fmt.Errorf("%s: a model directory holds %s or exactly one .gguf file (or all parts of one), this one holds %d",
-			path, configName, len(entries))
-	}
-	return filepath.Join(path, entries[0].Name()), nil
+	m.Format = file.Format()
+	return m, nil
 }
 
-// oneSplit says whether the files, sorted by name, are all parts of one GGUF file;
-// the first then stands for it.
-func oneSplit(entries []os.DirEntry) bool {
-	if len(entries) == 0 {
-		return false
-	}
-	base, _, _ := strings.Cut(entries[0].Name(), "-00001-of-")
-	for i, e := range entries {
-		if e.Name() != fmt.Sprintf("%s-%05d-of-%05d.gguf", base, i+1, len(entries)) {
-			return false
-		}
-	}
-	return true
-}
+// formatGGUF is a format that holds configuration and tokenizer with the weights.
+const formatGGUF = "gguf"
 
 // bind finds the weights of a design in the file and checks their shapes.
 func (d *design) bind(fileName string, file *weights.File) (*Meta, error) {
@@ -147,7 +124,7 @@ func (p part) find(fileName string, file *weights.File) (Weight, error) {
 	}
 	if info.DType == 0 {
 		return Weight{}, &UnsupportedError{File: fileName, What: "element type", Name: info.Type,
-			Have: "F32, F16, BF16, Q8_0, Q4_0, Q4_1"}
+			Tensor: p.source, Have: strings.Join(weights.Types(), ", ")}
 	}
 	if rows, cols := info.Matrix(); rows != uint64(p.rows) || cols != uint64(p.cols) {
 		return Weight{}, &ConfigError{fileName, "shape of " + p.source, info.Shape, fmt.Sprintf("must be [%d %d]", p.rows, p.cols)}

@@ -8,6 +8,7 @@ import (
 
 // Meta is a model without its weights. It is immutable once loaded.
 type Meta struct {
+	Format  string // "gguf", "safetensors"
 	Arch    string // as registered: "LlamaForCausalLM", "llama"
 	Name    string // what the files call the model
 	Config  Config
@@ -36,3 +37,24 @@ type Weight struct {
 
 // Bytes the weight takes in its file.
 func (w Weight) Bytes() uint64 { return uint64(w.Rows) * uint64(w.DType.RowBytes(int(w.Cols))) }
+
+// Quantisation is the element type that most of the weights' bytes have: "q4_k", "bf16".
+func (m *Meta) Quantisation() string {
+	bytes := map[abi.DType]uint64{}
+	var most abi.DType
+	for _, w := range m.Weights {
+		bytes[w.DType] += w.Bytes()
+		if bytes[w.DType] > bytes[most] {
+			most = w.DType
+		}
+	}
+	return most.String()
+}
+
+// FileBytes is what the weights take in their files.
+func (m *Meta) FileBytes() (total uint64) {
+	for _, w := range m.Weights {
+		total += w.Bytes()
+	}
+	return total
+}

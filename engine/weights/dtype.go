@@ -1,6 +1,11 @@
 package weights
 
-import "github.com/nanofleet/nanofleet/engine/abi"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/nanofleet/nanofleet/engine/abi"
+)
 
 // elementType is a storage type as a file format names it.
 type elementType struct {
@@ -67,4 +72,20 @@ var safetensorsTypes = map[string]elementType{
 	"F8_E4M3": {"F8_E4M3", 1, 1, 0},
 	"F8_E5M2": {"F8_E5M2", 1, 1, 0},
 	"F8_E8M0": {"F8_E8M0", 1, 1, 0},
+}
+
+// Types lists the names of the element types that are decoded, plain ones first.
+func Types() []string {
+	var types []elementType
+	for _, t := range ggmlTypes {
+		if t.decode != 0 {
+			types = append(types, t)
+		}
+	}
+	slices.SortFunc(types, func(a, b elementType) int { return cmp.Compare(a.decode, b.decode) })
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.name
+	}
+	return names
 }
