@@ -17,6 +17,8 @@ VENV := $(CACHE)/venv
 PYTHON := $(VENV)/bin/python
 SMOLLM2 := $(CACHE)/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN3 := $(CACHE)/qwen3/tokenizer.json
+LLAMA2 := $(CACHE)/llama2/tokenizer.json
+MISTRAL := $(CACHE)/mistral_v3/tokenizer.model
 CLIENTS := testing/clients
 
 # Packages with goroutines of their own; the race detector runs on these.
@@ -62,7 +64,7 @@ test: ## set up and run everything that needs no GPU (what CI runs)
 	@$(MAKE) setup check cuda unit race e2e fuzz-seeds
 
 .PHONY: setup
-setup: bin/nanofleet $(VENV)/.clients $(CLIENTS)/node_modules/.package-lock.json $(QWEN3) ## fetch what the tests need
+setup: bin/nanofleet $(VENV)/.clients $(CLIENTS)/node_modules/.package-lock.json $(QWEN3) $(LLAMA2) $(MISTRAL) ## fetch what the tests need
 	@scripts/fetch-smollm2 $(SMOLLM2)
 
 .PHONY: check
@@ -139,6 +141,12 @@ $(CLIENTS)/node_modules/.package-lock.json: $(CLIENTS)/package-lock.json
 
 $(QWEN3):
 	@scripts/fetch-qwen3-tokenizer $@
+
+$(LLAMA2):
+	@scripts/fetch-llama2-tokenizer $@
+
+$(MISTRAL): | $(VENV)/bin/pip
+	@scripts/fetch-mistral-tokenizer $(VENV)/bin/pip $@
 
 .PHONY: clean
 clean: ## remove what was built; .cache and .nanofleet stay

@@ -10,9 +10,9 @@ import (
 // matcher finds added tokens in a text: a trie over their bytes, of which the
 // longest token at the leftmost place wins.
 type matcher struct {
-	first  [256]int32 // root's children, by byte
-	nodes  []trieNode // node 0 is unused, so that 0 means none
-	tokens []addedToken
+	first  [256]int32   // root's children, by byte
+	nodes  []trieNode   // node 0 is unused, so that 0 means none
+	tokens []addedToken // all added tokens, also those of the other matcher
 }
 
 type trieNode struct {
@@ -21,8 +21,8 @@ type trieNode struct {
 	token          int32 // index into tokens, plus one
 }
 
-func (m *matcher) add(text string, a addedToken) {
-	m.tokens = append(m.tokens, a)
+// add matches text for the token of number n.
+func (m *matcher) add(text string, n int) {
 	if m.nodes == nil {
 		m.nodes = make([]trieNode, 1)
 	}
@@ -34,7 +34,7 @@ func (m *matcher) add(text string, a addedToken) {
 	for i := 1; i < len(text); i++ {
 		at = m.step(at, text[i])
 	}
-	m.nodes[at].token = int32(len(m.tokens))
+	m.nodes[at].token = int32(n) + 1
 }
 
 func (m *matcher) grow(n trieNode) int32 {
@@ -75,47 +75,47 @@ func (m *matcher) longest(text string, from int) (a *addedToken, end int) {
 	return a, end
 }
 
-// sections yields text in order: each added token as ("", id), and what lies between
-// as (section, None). A token that is found but not wanted (a control token in a
-// user's text, a single word inside another) hides what it overlaps, as in the
-// reference.
-func (m *matcher) sections(text string, parseSpecial bool) iter.Seq2[string, int32] {
-	return func(yield func(string, int32) bool) {
-		done := 0
-		for i := 0; i < len(text) && len(m.tokens) > 0; {
-			a, end := m.longest(text, i)
+// found is an added token at a place of a text.
+type found struct {
+	from, to int
+	token    *addedToken
+}
+
+// scan yields the added tokens of text[low:high], from left to right. A token that is
+// found but not wanted (a control token in a user's text, a single word inside
+// another) hides what it overlaps, as in the reference. White space that a token
+// takes may lie outside the bounds, but not before floor.
+func (m *matcher) scan(text string, low, high, floor int, controls bool) iter.Seq[found] {
+	return func(yield func(found) bool) {
+		for i := low; i < high && m.nodes != nil; {
+			a, end := m.longest(text[:high], i)
 			if a == nil {
 				i++
 				continue
 			}
 			from, to := i, end
 			i = end
-			if a.Special && !parseSpecial || a.SingleWord && insideWord(text, from, to) {
+			if a.Special && !controls || a.SingleWord && insideWord(text, from, to) {
 				continue
 			}
-			from, to = a.strip(text, done, from, to)
-			if from > done && !yield(text[done:from], None) {
+			from, to = a.strip(text, floor, from, to)
+			if floor = to; !yield(found{from, to, a}) {
 				return
 			}
-			if !yield("", a.ID) {
-				return
-			}
-			done = to
-		}
-		if done < len(text) {
-			yield(text[done:], None)
 		}
 	}
 }
 
 // strip widens text[from:to] by the white space that the token takes, leaving what
-// lies before done.
-func (a *addedToken) strip(text string, done, from, to int) (int, int) {
+// lies before floor.
+func (a *addedToken) strip(text string, floor, from, to int) (int, int) {
+	taken := max(to, floor) // a token before this one may have taken white space up to here
 	if a.LStrip {
-		from = max(done, len(strings.TrimRightFunc(text[:from], unicode.IsSpace)))
+		floor = min(floor, from)
+		from = floor + len(strings.TrimRightFunc(text[floor:from], unicode.IsSpace))
 	}
 	if a.RStrip {
-		to = len(text) - len(strings.TrimLeftFunc(text[to:], unicode.IsSpace))
+		to = len(text) - len(strings.TrimLeftFunc(text[taken:], unicode.IsSpace))
 	}
 	return from, to
 }

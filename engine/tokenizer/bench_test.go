@@ -22,7 +22,7 @@ func corpora(t testing.TB) map[string]string {
 func BenchmarkEncode(b *testing.B) {
 	for _, name := range []string{"smollm2", "qwen3", "llama3"} {
 		b.Run(name, func(b *testing.B) {
-			tok, err := FromJSON(vocabulary(b, name))
+			tok, err := FromJSON(definition(b, name))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkFromJSON(b *testing.B) {
-	raw := vocabulary(b, "smollm2")
+	raw := definition(b, "smollm2")
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
 		if _, err := FromJSON(raw); err != nil {

@@ -1,120 +1,178 @@
 package tokenizer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// maxID bounds token ids, so that one number in a file cannot ask for gigabytes.
-const maxID = 1<<22 - 1
+const (
+	// maxID bounds token ids.
+	maxID = 1<<22 - 1
+	// maxAdded bounds added tokens, of which a file has some thousands at most.
+	maxAdded = 1 << 16
+	// spareIDs is how many ids may lack a token in a small vocabulary; in a large one
+	// half may. One number in a file cannot ask for megabytes.
+	spareIDs = 1 << 12
+)
 
-// spec is what both file formats are read into.
+// spec is what the file formats are read into.
 type spec struct {
-	vocab  map[string]int32 // in the vocabulary's alphabet
-	merges []merge          // best first
-	added  []addedToken
-	split  []splitter
-	nfc    bool
-	whole  bool
-	bos    int32
-	eos    int32
-	prefix []int32
+	vocab *vocabulary
+	kinds []kind // of the vocabulary's entries; nil: kindNormal
+	added []addedToken
+	chars bool // symbols are characters with byte fallback, not bytes
+	whole bool
+
+	mergeCount int
+	merges     func(put putMerge) error // calls put for each merge, the best first
+
+	normalisers []normaliser
+	metaspace   *metaspace
+	split       []splitter
+	decoder     decoder
+
+	bos, eos       int32
+	prefix, suffix []int32
 }
 
-// merge joins two tokens, named in the vocabulary's alphabet.
-type merge struct{ left, right string }
+// merge joins two tokens. A lower rank is better; seam is the bytes that meet, as the
+// vocabulary writes them.
+type merge struct {
+	left, right, made int32
+	rank              uint32
+	seam              [2]byte
+}
+
+// putMerge takes a merge into the table.
+type putMerge func(m merge) error
 
 // addedToken is a token matched as a whole string.
 type addedToken struct {
-	ID         int32  `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"` // not beside a word character
-	LStrip     bool   `json:"lstrip"`      // takes the white space before it
-	RStrip     bool   `json:"rstrip"`      // takes the white space after it
-	Normalized bool   `json:"normalized"`  // matched in normalised text
-	Special    bool   `json:"special"`     // a control token
+	ID         int32
+	Content    string
+	SingleWord bool // not beside a word character
+	LStrip     bool // takes the white space before it
+	RStrip     bool // takes the white space after it
+	Normalized bool // matched in normalised text
+	Special    bool // a control token
 }
 
 func (s *spec) build() (*Tokenizer, error) {
-	t := &Tokenizer{whole: s.whole, nfc: s.nfc, split: s.split, prefix: s.prefix}
-	if err := t.setTokens(s); err != nil {
-		return nil, err
+	t := &Tokenizer{
+		whole: s.whole, chars: s.chars, normalisers: s.normalisers, metaspace: s.metaspace, split: s.split,
+		decoder: s.decoder, prefix: s.prefix, suffix: s.suffix,
 	}
-	if err := t.setMerges(s); err != nil {
-		return nil, err
-	}
-	t.setMatchers(s)
-	if err := t.setEnds(s); err != nil {
-		return nil, err
+	for _, set := range []func(*spec) error{t.setTokens, t.setSymbols, t.setMerges, t.setMatchers, t.setEnds} {
+		if err := set(s); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
 
-// setTokens fills the arena, the kinds and the maps from bytes and text to ids.
+// setTokens fills the arena and the kinds.
 func (t *Tokenizer) setTokens(s *spec) error {
 	names, err := t.layout(s)
 	if err != nil {
 		return err
 	}
 	t.start = make([]uint32, len(names)+1)
+	t.arena = make([]byte, 0, len(s.vocab.arena)+addedBytes(s.added))
 	for id, name := range names {
-		var inAlphabet bool
-		if t.kinds[id] == kindNormal {
-			t.arena, inAlphabet = appendBytes(t.arena, name)
-		}
-		if !inAlphabet {
-			t.arena = append(t.arena, name...)
-		}
+		t.arena = t.appendText(t.arena, name, t.kinds[id])
 		if len(t.arena) > math.MaxUint32 {
 			return malformed("tokens hold over %d bytes", uint32(math.MaxUint32))
 		}
 		t.start[id+1] = uint32(len(t.arena))
 	}
-	t.index(names, s.vocab)
 	return nil
+}
+
+func addedBytes(added []addedToken) (n int) {
+	for _, a := range added {
+		n += len(a.Content)
+	}
+	return n
+}
+
+// appendText appends what a token decodes to.
+func (t *Tokenizer) appendText(dst []byte, name string, k kind) []byte {
+	if t.chars {
+		return t.decoder.appendText(dst, name)
+	}
+	if k == kindNormal {
+		if out, ok := appendBytes(dst, name); ok {
+			return out
+		}
+	}
+	return append(dst, name...)
 }
 
 // layout decides the kind and the written form of every id.
 func (t *Tokenizer) layout(s *spec) ([]string, error) {
-	size := int32(0)
-	for name, id := range s.vocab {
-		if id < 0 || id > maxID {
-			return nil, malformed("token %q has id %d, outside 0 to %d", name, id, maxID)
-		}
-		size = max(size, id+1)
+	size, err := s.size()
+	if err != nil {
+		return nil, err
 	}
-	for _, a := range s.added {
-		if a.ID < 0 || a.ID > maxID {
-			return nil, malformed("added token %q has id %d, outside 0 to %d", a.Content, a.ID, maxID)
-		}
-		size = max(size, a.ID+1)
-	}
+	all := string(s.vocab.arena)
 	names := make([]string, size)
 	t.kinds = make([]kind, size)
-	for name, id := range s.vocab {
+	for entry, id := range s.vocab.ids {
+		name := all[s.vocab.start[entry]:s.vocab.start[entry+1]]
 		if t.kinds[id] != kindHole {
 			return nil, malformed("tokens %q and %q share id %d", names[id], name, id)
 		}
 		names[id], t.kinds[id] = name, kindNormal
+		if s.kinds != nil {
+			t.kinds[id] = s.kinds[entry]
+		}
 	}
+	t.added = s.added
 	t.addedIDs = make(map[string]int32, len(s.added))
-	for _, a := range s.added {
-		if err := t.layoutAdded(names, a, s.vocab); err != nil {
+	for i := range s.added {
+		if err := t.layoutAdded(names, &s.added[i], s.vocab); err != nil {
 			return nil, err
 		}
 	}
 	return names, nil
 }
 
-func (t *Tokenizer) layoutAdded(names []string, a addedToken, vocab map[string]int32) error {
+// size is one more than the highest id.
+func (s *spec) size() (int, error) {
+	high := int32(-1)
+	for entry, id := range s.vocab.ids {
+		if id < 0 || id > maxID {
+			return 0, malformed("token %q has id %d, outside 0 to %d", s.vocab.name(entry), id, maxID)
+		}
+		high = max(high, id)
+	}
+	if len(s.added) > maxAdded {
+		return 0, malformed("%d added tokens, more than %d", len(s.added), maxAdded)
+	}
+	for _, a := range s.added {
+		if a.ID < 0 || a.ID > maxID {
+			return 0, malformed("added token %q has id %d, outside 0 to %d", a.Content, a.ID, maxID)
+		}
+		high = max(high, a.ID)
+	}
+	if tokens := s.vocab.len() + len(s.added); int(high) >= 2*tokens+spareIDs {
+		return 0, malformed("highest id is %d where only %d tokens are, most ids would have none", high, tokens)
+	}
+	return int(high) + 1, nil
+}
+
+func (t *Tokenizer) layoutAdded(names []string, a *addedToken, vocab *vocabulary) error {
 	if a.Content == "" {
 		return malformed("added token %d is empty", a.ID)
 	}
-	if id, ok := vocab[a.Content]; ok && id != a.ID {
+	if id := vocab.findString(a.Content); id != None && id != a.ID {
 		return malformed("added token %q has id %d, the vocabulary says %d", a.Content, a.ID, id)
 	}
 	if t.kinds[a.ID] != kindHole && names[a.ID] != a.Content {
 		return malformed("tokens %q and %q share id %d", names[a.ID], a.Content, a.ID)
 	}
-	if id, ok := t.addedIDs[a.Content]; ok && id != a.ID {
-		return malformed("added token %q has ids %d and %d", a.Content, id, a.ID)
+	if id, ok := t.addedIDs[a.Content]; ok {
+		return malformed("added token %q is given twice, with ids %d and %d", a.Content, id, a.ID)
 	}
 	names[a.ID], t.kinds[a.ID] = a.Content, kindAdded
 	if a.Special {
@@ -124,69 +182,84 @@ func (t *Tokenizer) layoutAdded(names []string, a addedToken, vocab map[string]i
 	return nil
 }
 
-// index maps bytes to ids, for what merges can make. Special tokens are left out: no
-// spelling of a user's may lead to them.
-func (t *Tokenizer) index(names []string, vocab map[string]int32) {
+// setSymbols fills the tables of what a text consists of before merges, and of whole
+// pieces. Special tokens are left out: no spelling of a user's may lead to them.
+func (t *Tokenizer) setSymbols(s *spec) error {
 	for b := range t.byteIDs {
 		t.byteIDs[b] = None
 	}
-	t.ids = make(map[string]int32, len(names))
-	all := string(t.arena)
+	if s.chars {
+		return t.setChars(s.vocab)
+	}
+	t.index = newHashIndex(s.vocab.len())
 	var scratch []byte
-	for id, name := range names {
-		if _, ok := vocab[name]; !ok || t.kinds[id] == kindSpecial {
+	for entry, id := range s.vocab.ids {
+		if !t.reachable(id) {
 			continue
 		}
-		b, ok := appendBytes(scratch[:0], name)
+		b, ok := appendBytes(scratch[:0], string(s.vocab.name(entry)))
 		if scratch = b; !ok {
 			continue
 		}
-		key := string(b)
-		if t.kinds[id] == kindNormal {
-			key = all[t.start[id]:t.start[id+1]]
-		}
-		t.ids[key] = int32(id)
+		t.setPiece(b, id)
 		if len(b) == 1 {
-			t.byteIDs[b[0]] = int32(id)
-		}
-	}
-}
-
-// setMerges fills the table of merges. A merge that would make a special token is
-// left out, for the same reason as in index.
-func (t *Tokenizer) setMerges(s *spec) error {
-	t.merges = newPairTable(len(s.merges))
-	for rank, m := range s.merges {
-		left, okLeft := s.vocab[m.left]
-		right, okRight := s.vocab[m.right]
-		made, okMade := s.vocab[m.left+m.right]
-		if !okLeft || !okRight || !okMade {
-			return malformed("merge %d (%q %q) names a token outside the vocabulary", rank, m.left, m.right)
-		}
-		if t.kinds[made] != kindSpecial {
-			t.merges.put(left, right, uint32(rank), made)
+			t.byteIDs[b[0]] = id
 		}
 	}
 	return nil
 }
 
-func (t *Tokenizer) setMatchers(s *spec) {
-	for _, a := range s.added {
+// reachable says whether merges may make id.
+func (t *Tokenizer) reachable(id int32) bool {
+	k := t.kinds[id]
+	return k == kindNormal || k == kindAdded
+}
+
+// setMerges fills the table of merges. A merge that would make a special token is
+// left out, for the same reason as in setSymbols.
+func (t *Tokenizer) setMerges(s *spec) error {
+	t.merges = newPairTable(s.mergeCount)
+	if t.chars {
+		t.joins = newJoins()
+	}
+	return s.merges(func(m merge) error {
+		if !t.reachable(m.made) {
+			return nil
+		}
+		if t.chars {
+			if t.kinds[m.left] == kindByte || t.kinds[m.right] == kindByte {
+				return unsupported("merge %d of byte tokens", m.rank)
+			}
+			t.joins.add(m.seam[0], m.seam[1])
+		}
+		if !t.merges.put(m.left, m.right, m.rank, m.made) {
+			return malformed("merge %d of tokens %d and %d is given twice", m.rank, m.left, m.right)
+		}
+		t.ranks = max(t.ranks, int(m.rank)+1)
+		return nil
+	})
+}
+
+func (t *Tokenizer) setMatchers(s *spec) error {
+	t.raw.tokens, t.normalised.tokens = t.added, t.added
+	for i := range t.added {
+		a := &t.added[i]
 		if !a.Normalized {
-			t.raw.add(a.Content, a)
+			t.raw.add(a.Content, i)
 			continue
 		}
-		text := a.Content
-		if s.nfc {
-			text = nfc(text)
+		text := normalise(s.normalisers, a.Content, true)
+		if text == "" {
+			return malformed("added token %q is nothing once normalised", a.Content)
 		}
-		t.normalised.add(text, a)
+		t.normalised.add(text, i)
 	}
+	return nil
 }
 
 func (t *Tokenizer) setEnds(s *spec) error {
 	t.bos, t.eos = s.bos, s.eos
-	for _, id := range append([]int32{s.bos, s.eos}, s.prefix...) {
+	for _, id := range slices.Concat([]int32{s.bos, s.eos}, s.prefix, s.suffix) {
 		if id != None && (id < 0 || int(id) >= len(t.kinds) || t.kinds[id] == kindHole) {
 			return malformed("BOS or EOS id %d is outside the vocabulary of %d", id, len(t.kinds))
 		}

@@ -30,11 +30,22 @@ type Stream struct {
 	t           *Tokenizer
 	skipSpecial bool
 	held        []byte // the head of a character, at most 3 bytes between calls
+	begun       bool   // text has come: what decoders take from the head is not taken any more
+	strip       int    // spaces still to be taken from the head
 }
 
 // NewStream starts a stream; with skipSpecial it leaves control tokens out.
 func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
-	return &Stream{t: t, skipSpecial: skipSpecial}
+	return &Stream{t: t, skipSpecial: skipSpecial, strip: t.decoder.strip}
+}
+
+// Continue says that the text goes on behind ids, which are not decoded: a
+// SentencePiece tokenizer takes a space from the head of a whole text, not of what is
+// added to one. Control tokens are no text.
+func (s *Stream) Continue(ids []int32) {
+	for _, id := range ids {
+		s.begun = s.begun || len(s.t.TokenBytes(id)) > 0 && !s.t.IsSpecial(id)
+	}
 }
 
 // Push takes the next id and returns the text that is now certain.
@@ -42,7 +53,7 @@ func (s *Stream) Push(id int32) string {
 	if s.skipSpecial && s.t.IsSpecial(id) {
 		return ""
 	}
-	s.held = append(s.held, s.t.TokenBytes(id)...)
+	s.held = append(s.held, s.bytes(id)...)
 	whole := len(s.held) - unfinished(s.held)
 	if whole == 0 {
 		return ""
@@ -52,11 +63,23 @@ func (s *Stream) Push(id int32) string {
 	return text
 }
 
+// bytes is what id adds.
+func (s *Stream) bytes(id int32) []byte {
+	b := s.t.TokenBytes(id)
+	if s.begun || len(b) == 0 || !s.t.chars {
+		return b
+	}
+	b, s.strip = s.t.decoder.head(b, s.strip)
+	s.begun = s.strip == 0
+	return b
+}
+
 // Flush ends the text: a character that was not completed becomes U+FFFD. The stream
 // may be used again.
 func (s *Stream) Flush() string {
 	text := replaceInvalid(s.held)
 	s.held = s.held[:0]
+	s.begun, s.strip = false, s.t.decoder.strip
 	return text
 }
 

@@ -41,7 +41,7 @@ func FuzzEncode(f *testing.F) {
 	tok := smol(f)
 	reference := map[string]*Tokenizer{}
 	for _, name := range []string{"small_llama", "small_qwen"} {
-		t, err := FromJSON(vocabulary(f, name))
+		t, err := FromJSON(definition(f, name))
 		if err != nil {
 			f.Fatal(err)
 		}

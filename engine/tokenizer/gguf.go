@@ -1,15 +1,5 @@
 package tokenizer
 
-// GGUF's token types (ggml, llama_token_type).
-const (
-	ggufNormal  = 1
-	ggufUnknown = 2
-	ggufControl = 3
-	ggufUser    = 4
-	ggufUnused  = 5
-	ggufByte    = 6
-)
-
 // ggufPre is what a name under tokenizer.ggml.pre stands for.
 type ggufPre struct {
 	split []splitter
@@ -18,41 +8,110 @@ type ggufPre struct {
 	bos   bool // BOS comes first where add_bos_token is absent
 }
 
+var (
+	preGPT2   = ggufPre{split: []splitter{splitGPT2}}
+	preLlama3 = ggufPre{split: []splitter{splitLlama3}, whole: true, bos: true}
+	preQwen2  = ggufPre{split: []splitter{splitQwen2}, nfc: true}
+)
+
 var ggufPres = map[string]ggufPre{
-	"gpt-2":     {split: []splitter{splitGPT2}},
-	"smollm":    {split: []splitter{splitDigit, splitGPT2}},
-	"qwen2":     {split: []splitter{splitQwen2}, nfc: true},
-	"llama-bpe": {split: []splitter{splitLlama3}, whole: true, bos: true},
-	"llama3":    {split: []splitter{splitLlama3}, whole: true, bos: true},
-	"llama-v3":  {split: []splitter{splitLlama3}, whole: true, bos: true},
-	"default":   {split: []splitter{splitSigns, splitGPT2, splitNumbers, splitTriples}},
+	"gpt-2":            preGPT2,
+	"smollm":           {split: []splitter{splitDigit, splitGPT2}},
+	"qwen2":            preQwen2,
+	"deepseek-r1-qwen": preQwen2,
+	"llama-bpe":        preLlama3,
+	"llama3":           preLlama3,
+	"llama-v3":         preLlama3,
+	"tekken":           {split: []splitter{splitTekken}, whole: true, bos: true},
+	"default":          {split: []splitter{splitSigns, splitGPT2, splitNumbers, splitTriples}},
 }
 
-// FromGGUF reads the tokenizer.ggml.* metadata of a GGUF file that holds a byte-level
-// BPE tokenizer: model gpt2, tokens, token_type, merges, pre, and where present
-// bos_token_id, eos_token_id and add_bos_token. Values are Go's string, []string,
-// []int32, uint32, bool and their like.
+// FromGGUF reads the tokenizer.ggml.* metadata of a GGUF file: model gpt2 (byte-level
+// BPE: tokens, token_type, merges, pre) or llama (SentencePiece BPE: tokens, scores,
+// token_type, add_space_prefix), and where present bos_token_id, eos_token_id,
+// add_bos_token and add_eos_token. Values are Go's string, []string, []int32,
+// []float32, uint32, bool and their like.
 func FromGGUF(m map[string]any) (*Tokenizer, error) {
 	f := ggufFields(m)
-	if model := f.text("model", ""); model != "gpt2" {
-		return nil, unsupported("tokenizer.ggml.model %q, only gpt2 is", model)
+	s := &spec{bos: f.id("bos_token_id"), eos: f.id("eos_token_id")}
+	var err error
+	switch model := f.text("model", ""); model {
+	case "gpt2":
+		err = f.readBytes(s)
+	case "llama":
+		err = f.readPieces(s)
+	default:
+		err = unsupported("tokenizer.ggml.model %q, only gpt2 and llama are", model)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return s.build()
+}
+
+// readBytes reads a byte-level vocabulary.
+func (f ggufFields) readBytes(s *spec) error {
 	name := f.text("pre", "default")
 	pre, ok := ggufPres[name]
 	if !ok {
-		return nil, unsupported("tokenizer.ggml.pre %q", name)
+		return unsupported("tokenizer.ggml.pre %q", name)
 	}
-	s := spec{split: pre.split, nfc: pre.nfc, whole: pre.whole, bos: f.id("bos_token_id"), eos: f.id("eos_token_id")}
-	if err := f.readTokens(&s); err != nil {
-		return nil, err
+	s.split, s.whole = pre.split, pre.whole
+	if pre.nfc {
+		s.normalisers = []normaliser{normaliseNFC}
 	}
-	if err := f.readMerges(&s); err != nil {
-		return nil, err
+	if err := f.readTokens(s); err != nil {
+		return err
 	}
-	if s.bos != None && f.flag("add_bos_token", pre.bos) {
+	lines, ok := f.get("merges").([]string)
+	if !ok {
+		return malformed("tokenizer.ggml.merges is missing")
+	}
+	s.mergeLines(lines)
+	return f.readEnds(s, pre.bos)
+}
+
+// readPieces reads a SentencePiece vocabulary. GGUF has no word for a prefix that only
+// a whole text gets: as llama.cpp does, every section between control tokens gets it.
+func (f ggufFields) readPieces(s *spec) error {
+	if pre := f.text("pre", "default"); pre != "default" {
+		return unsupported("tokenizer.ggml.pre %q with model llama", pre)
+	}
+	if f.flag("remove_extra_whitespaces", false) {
+		return unsupported("tokenizer.ggml.remove_extra_whitespaces, only false is")
+	}
+	if f.get("precompiled_charsmap") != nil {
+		return unsupported("tokenizer.ggml.precompiled_charsmap with model llama")
+	}
+	if err := f.readTokens(s); err != nil {
+		return err
+	}
+	scores, _ := f.get("scores").([]float32)
+	if len(scores) != s.vocab.len() {
+		return malformed("tokenizer.ggml.scores has %d values for %d tokens", len(scores), s.vocab.len())
+	}
+	s.sentencePiece(f.flag("add_space_prefix", true))
+	if s.bos == None {
+		s.bos = 1 // what llama.cpp takes
+	}
+	if s.eos == None {
+		s.eos = 2
+	}
+	if err := f.readEnds(s, true); err != nil {
+		return err
+	}
+	return s.mergeScores(scores)
+}
+
+// readEnds reads what comes before and after a text.
+func (f ggufFields) readEnds(s *spec, bos bool) error {
+	if s.bos != None && f.flag("add_bos_token", bos) {
 		s.prefix = []int32{s.bos}
 	}
-	return s.build()
+	if s.eos != None && f.flag("add_eos_token", false) {
+		s.suffix = []int32{s.eos}
+	}
+	return nil
 }
 
 // ggufFields reads tokenizer.ggml.* with a default for what is absent.
@@ -100,34 +159,17 @@ func (f ggufFields) readTokens(s *spec) error {
 	if types != nil && len(types) != len(tokens) {
 		return malformed("tokenizer.ggml.token_type has %d values for %d tokens", len(types), len(tokens))
 	}
-	s.vocab = make(map[string]int32, len(tokens))
+	bytes := 0
+	for _, token := range tokens {
+		bytes += len(token)
+	}
+	s.vocab = newVocabulary(len(tokens), bytes)
 	for id, token := range tokens {
-		if before, ok := s.vocab[token]; ok {
-			return malformed("tokens %d and %d are both %q", before, id, token)
+		kind := int32(pieceNormal)
+		if types != nil {
+			kind = types[id]
 		}
-		s.vocab[token] = int32(id)
-		if types == nil {
-			continue
-		}
-		switch types[id] {
-		case ggufNormal, ggufUnused, ggufByte:
-		case ggufControl, ggufUnknown, ggufUser:
-			s.added = append(s.added, addedToken{ID: int32(id), Content: token, Special: types[id] != ggufUser})
-		default:
-			return malformed("tokenizer.ggml.token_type %d of token %d is outside 1 to 6", types[id], id)
-		}
-	}
-	return nil
-}
-
-func (f ggufFields) readMerges(s *spec) error {
-	lines, ok := f.get("merges").([]string)
-	if !ok {
-		return malformed("tokenizer.ggml.merges is missing")
-	}
-	s.merges = make([]merge, len(lines))
-	for i, line := range lines {
-		if err := s.merges[i].parse(line); err != nil {
+		if err := s.addPiece([]byte(token), kind); err != nil {
 			return err
 		}
 	}

@@ -12,21 +12,27 @@ import (
 // smolGGUF is SmolLM2's metadata, rebuilt from its tokenizer.json.
 func smolGGUF(t *testing.T) map[string]any {
 	t.Helper()
-	var f fileJSON
-	if err := json.Unmarshal(vocabulary(t, "smollm2"), &f); err != nil {
+	var f struct {
+		Added []struct{ ID int32 } `json:"added_tokens"`
+		Model struct {
+			Vocab  map[string]int32
+			Merges [][2]string
+		}
+	}
+	if err := json.Unmarshal(definition(t, "smollm2"), &f); err != nil {
 		t.Fatal(err)
 	}
 	tokens := make([]string, len(f.Model.Vocab))
 	types := make([]int32, len(tokens))
 	for token, id := range f.Model.Vocab {
-		tokens[id], types[id] = token, ggufNormal
+		tokens[id], types[id] = token, pieceNormal
 	}
-	for _, a := range f.AddedTokens {
-		types[a.ID] = ggufControl
+	for _, a := range f.Added {
+		types[a.ID] = pieceControl
 	}
 	var merges []string
 	for _, m := range f.Model.Merges {
-		merges = append(merges, m.left+" "+m.right)
+		merges = append(merges, m[0]+" "+m[1])
 	}
 	return map[string]any{
 		"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm",
@@ -61,8 +67,8 @@ func tinyGGUF() map[string]any {
 		tokens = append(tokens, string(r))
 	}
 	tokens = append(tokens, "ab", "<s>", "<think>")
-	types := slices.Repeat([]int32{ggufNormal}, 259)
-	types[257], types[258] = ggufControl, ggufUser
+	types := slices.Repeat([]int32{pieceNormal}, 259)
+	types[257], types[258] = pieceControl, pieceUser
 	return map[string]any{
 		"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": tokens,
 		"tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": []string{"a b"},
@@ -100,9 +106,9 @@ func TestFromGGUFErrors(t *testing.T) {
 		is    error
 		says  string
 	}{
-		{"model", "llama", ErrUnsupported, `tokenizer.ggml.model "llama"`},
+		{"model", "t5", ErrUnsupported, `tokenizer.ggml.model "t5"`},
 		{"model", 7, ErrUnsupported, `tokenizer.ggml.model ""`},
-		{"pre", "tekken", ErrUnsupported, `tokenizer.ggml.pre "tekken"`},
+		{"pre", "deepseek-v3", ErrUnsupported, `tokenizer.ggml.pre "deepseek-v3"`},
 		{"tokens", nil, ErrFormat, "tokens has 0 strings"},
 		{"tokens", []string{"a", "a"}, ErrFormat, "token_type has 259 values for 2 tokens"},
 		{"merges", nil, ErrFormat, "merges is missing"},
@@ -111,7 +117,7 @@ func TestFromGGUFErrors(t *testing.T) {
 		{"merges", []string{"b c"}, ErrFormat, `merge 0 ("b" "c")`},
 		{"bos_token_id", uint32(259), ErrFormat, "id 259"},
 		{"eos_token_id", uint64(1) << 40, ErrFormat, "outside the vocabulary of 259"},
-		{"token_type", slices.Repeat([]int32{9}, 259), ErrFormat, "token_type 9 of token 0"},
+		{"token_type", slices.Repeat([]int32{9}, 259), ErrFormat, "has type 9, outside 1 to 6"},
 	} {
 		m := maps.Clone(tinyGGUF())
 		m["tokenizer.ggml."+c.key] = c.value

@@ -1,7 +1,7 @@
 package tokenizer
 
 // shortPiece is the longest piece, in bytes, that is merged by scanning all its
-// pairs for the best one: quadratic, but faster than a heap up to here.
+// pairs for the best one: quadratic, but faster than a queue up to here.
 const shortPiece = 48
 
 // encoder appends the ids of one text to out.
@@ -11,27 +11,56 @@ type encoder struct {
 
 	ids   [shortPiece]int32
 	pairs [shortPiece]uint64
-	long  longPiece
+	long  *longPiece // nil until one is needed
 }
 
 // piece appends the ids of one piece of the pre-tokeniser.
 func (e *encoder) piece(s string) {
 	if e.t.whole {
-		if id, ok := e.t.ids[s]; ok {
+		if id := e.t.piece(s); id != None {
 			e.out = append(e.out, id)
 			return
 		}
 	}
-	if len(s) > shortPiece {
-		e.out = e.long.merge(e.t, s, e.out)
+	for e.t.chars && len(s) > 0 {
+		n := e.t.joins.cut(s)
+		e.word(s[:n])
+		s = s[n:]
+	}
+	if len(s) > 0 {
+		e.word(s)
+	}
+}
+
+// word appends the ids of a piece in which every character may join the next.
+func (e *encoder) word(s string) {
+	if len(s) <= shortPiece {
+		e.short(s)
 		return
 	}
-	e.short(s)
+	if e.long == nil {
+		e.long = e.t.borrowLong()
+	}
+	e.out = e.long.merge(e.t, s, e.out)
+}
+
+// release gives the working memory back.
+func (e *encoder) release() {
+	if e.long != nil {
+		e.t.long.Put(e.long)
+	}
+}
+
+func (t *Tokenizer) borrowLong() *longPiece {
+	if l, ok := t.long.Get().(*longPiece); ok {
+		return l
+	}
+	return newLongPiece(t.ranks)
 }
 
 // short merges the best pair, the leftmost of equals, until none is left.
 func (e *encoder) short(s string) {
-	ids := bytesToIDs(e.t, s, e.ids[:0])
+	ids := e.t.symbols(s, e.ids[:0])
 	if len(ids) < 2 {
 		e.out = append(e.out, ids...)
 		return
@@ -59,26 +88,16 @@ func (e *encoder) short(s string) {
 	e.out = append(e.out, ids...)
 }
 
-// best is the index of the lowest pair, or -1 when none merges.
+// best is the index of the pair of the lowest rank, the leftmost of equals, or -1
+// when none merges.
 func best(pairs []uint64) int {
-	at, low := -1, noPair
+	at, low := -1, uint32(noRank)
 	for i, p := range pairs {
-		if p < low {
-			at, low = i, p
+		if rank := uint32(p >> 32); rank < low {
+			at, low = i, rank
 		}
 	}
 	return at
 }
 
 func remove[T any](s []T, i int) []T { return append(s[:i], s[i+1:]...) }
-
-// bytesToIDs appends the token of each byte; a byte without one is left out, as in
-// the reference.
-func bytesToIDs(t *Tokenizer, s string, dst []int32) []int32 {
-	for i := range len(s) {
-		if id := t.byteIDs[s[i]]; id != None {
-			dst = append(dst, id)
-		}
-	}
-	return dst
-}

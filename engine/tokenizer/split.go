@@ -12,10 +12,11 @@ type splitter func(s string) int
 
 // splitters are the expressions of Split pre-tokenisers that have a scanner.
 var splitters = map[string]splitter{
-	gpt2Pattern:  splitGPT2,
-	gpt2Pattern2: splitGPT2,
-	llamaPattern: splitLlama3,
-	qwenPattern:  splitQwen2,
+	gpt2Pattern:   splitGPT2,
+	gpt2Pattern2:  splitGPT2,
+	llamaPattern:  splitLlama3,
+	qwenPattern:   splitQwen2,
+	tekkenPattern: splitTekken,
 }
 
 // splitDigit cuts out every digit on its own.
@@ -24,19 +25,19 @@ func splitDigit(s string) int {
 	if isDigit(r) {
 		return n
 	}
-	return until(s, isDigit)
+	return untilFunc(s, isDigit)
 }
 
 // splitDigits cuts out runs of digits.
 func splitDigits(s string) int {
 	if r, _ := utf8.DecodeRuneInString(s); isDigit(r) {
-		return until(s, func(r rune) bool { return !isDigit(r) })
+		return untilFunc(s, func(r rune) bool { return !isDigit(r) })
 	}
-	return until(s, isDigit)
+	return untilFunc(s, isDigit)
 }
 
-// until is the index of the first character of s that stop accepts, or the end.
-func until(s string, stop func(rune) bool) int {
+// untilFunc is the index of the first character of s that stop accepts, or the end.
+func untilFunc(s string, stop func(rune) bool) int {
 	if i := strings.IndexFunc(s, stop); i >= 0 {
 		return i
 	}
@@ -47,9 +48,9 @@ func until(s string, stop func(rune) bool) int {
 func splitSigns(s string) int {
 	isSign := func(r rune) bool { return unicode.IsPunct(r) || strings.ContainsRune("$+<=>^~|", r) }
 	if r, _ := utf8.DecodeRuneInString(s); isSign(r) {
-		return until(s, func(r rune) bool { return !isSign(r) })
+		return untilFunc(s, func(r rune) bool { return !isSign(r) })
 	}
-	return until(s, isSign)
+	return untilFunc(s, isSign)
 }
 
 // splitNumbers cuts out runs of \p{N}, the third stage of GGUF's "default".

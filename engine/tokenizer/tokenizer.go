@@ -1,5 +1,11 @@
 package tokenizer
 
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+)
+
 // None is the id of a token that the tokenizer does not have.
 const None int32 = -1
 
@@ -9,39 +15,55 @@ type kind uint8
 const (
 	kindHole    kind = iota // no token has this id
 	kindNormal              // made by merges
+	kindByte                // one byte of a character that has no token of its own
+	kindUnused              // never made
 	kindAdded               // matched as a whole string
 	kindSpecial             // a control token: added, and never made from a user's text
 )
 
-// Tokenizer is an immutable byte-level BPE tokenizer, safe for concurrent use.
+// Tokenizer is an immutable BPE tokenizer, safe for concurrent use.
 type Tokenizer struct {
 	arena []byte   // the bytes of all tokens, by id
 	start []uint32 // token id is arena[start[id]:start[id+1]]
 	kinds []kind
 
-	ids      map[string]int32 // bytes → id of what merges can make
-	addedIDs map[string]int32 // text → id of added tokens
-	byteIDs  [256]int32       // id of each single byte, or None
-	merges   pairTable
-	whole    bool // a piece that is a token is that token, whatever the merges say
+	chars   bool             // symbols are characters with byte fallback, not bytes
+	index   hashIndex        // bytes: ids of what merges can make, by their bytes
+	odd     map[string]int32 // bytes: the same where an added token's own text differs
+	pieces  *vocabulary      // characters: ids by written form
+	byteIDs [256]int32       // id of each single byte, or None
+	merges  pairTable
+	ranks   int    // one more than the highest rank of a merge
+	joins   *joins // characters: between which bytes a merge can reach
+	whole   bool   // a piece that is a token is that token, whatever the merges say
 
-	raw, normalised matcher // added tokens, matched before and after the normaliser
-	nfc             bool
+	added           []addedToken
+	addedIDs        map[string]int32 // text → id of added tokens
+	raw, normalised matcher          // added tokens, matched before and after the normaliser
+	normalisers     []normaliser
+	metaspace       *metaspace
 	split           []splitter
+	decoder         decoder
 
-	bos, eos int32
-	prefix   []int32 // what AddBOS puts before a text
+	bos, eos       int32
+	prefix, suffix []int32 // what AddBOS puts around a text
+
+	long sync.Pool // of *longPiece
 }
 
 // VocabSize is one more than the highest token id.
 func (t *Tokenizer) VocabSize() int { return len(t.kinds) }
 
-// TokenBytes is the bytes that id decodes to: none for an id without a token. The
-// slice is shared and must not be changed.
+// TokenBytes is the bytes that id decodes to inside a text: none for an id without a
+// token. The slice is shared and must not be changed.
 func (t *Tokenizer) TokenBytes(id int32) []byte {
 	if id < 0 || int(id) >= len(t.kinds) {
 		return nil
 	}
+	return t.bytesOf(int(id))
+}
+
+func (t *Tokenizer) bytesOf(id int) []byte {
 	from, to := t.start[id], t.start[id+1]
 	return t.arena[from:to:to]
 }
@@ -51,8 +73,40 @@ func (t *Tokenizer) TokenID(s string) (int32, bool) {
 	if id, ok := t.addedIDs[s]; ok {
 		return id, true
 	}
-	id, ok := t.ids[s]
-	return id, ok
+	if t.chars {
+		s = strings.ReplaceAll(s, " ", metaspaceMark)
+	}
+	id := t.piece(s)
+	return id, id != None
+}
+
+// piece is the token that s, in normalised form, is as a whole; None for none that
+// merges may make.
+func (t *Tokenizer) piece(s string) int32 {
+	if t.chars {
+		if id := t.pieces.findString(s); id != None && t.reachable(id) {
+			return id
+		}
+		return None
+	}
+	if id, ok := t.odd[s]; ok {
+		return id
+	}
+	_, id := probe(&t.index, maphash.String(t.index.seed, s), s, t.bytesOf)
+	return int32(id)
+}
+
+// setPiece records what b, a token's bytes, leads to.
+func (t *Tokenizer) setPiece(b []byte, id int32) {
+	if string(t.bytesOf(int(id))) != string(b) {
+		if t.odd == nil {
+			t.odd = map[string]int32{}
+		}
+		t.odd[string(b)] = id
+		return
+	}
+	slot, _ := probe(&t.index, maphash.Bytes(t.index.seed, b), b, t.bytesOf)
+	t.index.slots[slot] = id + 1
 }
 
 // BOS is the id of the token that begins a text, or None.

@@ -54,7 +54,7 @@ func TestForgery(t *testing.T) {
 // merges for it or takes whole pieces.
 func TestForgeryByMerge(t *testing.T) {
 	s := byteSpec("ab")
-	s.merges = []merge{{"a", "b"}}
+	s.mergeLines([]string{"a b"})
 	s.added = []addedToken{{ID: 256, Content: "ab", Special: true}}
 	for _, whole := range []bool{false, true} {
 		s.whole = whole
@@ -70,13 +70,14 @@ func TestForgeryByMerge(t *testing.T) {
 
 // byteSpec is a tokenizer of the 256 bytes, by value, and more tokens from 256 on.
 func byteSpec(more ...string) *spec {
-	s := &spec{vocab: map[string]int32{}, bos: None, eos: None}
+	s := &spec{vocab: newVocabulary(256+len(more), 0), bos: None, eos: None}
 	for b, r := range byteRunes {
-		s.vocab[string(r)] = int32(b)
+		s.vocab.add([]byte(string(r)), int32(b))
 	}
 	for i, token := range more {
-		s.vocab[token] = int32(256 + i)
+		s.vocab.add([]byte(token), int32(256+i))
 	}
+	s.mergeLines(nil)
 	return s
 }
 
@@ -86,7 +87,10 @@ func TestInvalidInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, nfc := range []bool{false, true} {
-		tok.nfc = nfc
+		tok.normalisers = nil
+		if nfc {
+			tok.normalisers = []normaliser{normaliseNFC}
+		}
 		const text = "a\xffe\u0301\xe2\x82"
 		want := text
 		if nfc {
@@ -140,7 +144,7 @@ func TestReplaceInvalid(t *testing.T) {
 // TestShortAndLong: the two ways to merge agree at every length around the border.
 func TestShortAndLong(t *testing.T) {
 	tok := smol(t)
-	var l longPiece
+	l := newLongPiece(tok.ranks)
 	text := "internationalisation1234567890    ==== \n\n\n\nabracadabrazephyrquixotic"
 	for from := range len(text) {
 		for to := from; to <= min(from+shortPiece, len(text)); to++ {

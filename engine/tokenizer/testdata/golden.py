@@ -4,10 +4,13 @@
     golden.py smollm2 MODEL.gguf STRINGS DIR   smollm2.tokenizer.json.gz and smollm2.golden.json.gz
     golden.py small STRINGS DIR                two tokenizers trained on the strings, and their goldens
     golden.py file NAME TOKENIZER.json STRINGS DIR    NAME.golden.json.gz
+    golden.py pieces STRINGS DIR               a SentencePiece model trained on the strings, three tokenizer.json
+                                               of its vocabulary, and their goldens
+    golden.py model NAME TOKENIZER.model STRINGS DIR  NAME.golden.json.gz, by the sentencepiece library
 
 A golden file holds, for every string, the CRC-32 of its ids (little-endian int32) with
 control tokens recognised ("special") and without ("plain"), and the ids themselves of
-the first strings. Needs the packages tokenizers and gguf; everything is seeded.
+the first strings. Needs the packages tokenizers, gguf and sentencepiece; everything is seeded.
 """
 import gzip
 import hashlib
@@ -176,10 +179,23 @@ def small(texts, pattern):
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     t.train_from_iterator(texts, trainers.BpeTrainer(
-        vocab_size=3000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        vocab_size=4000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
     t.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     t.decoder = decoders.ByteLevel()
+    return t
+
+
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}"
+          r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def small_tekken(texts):
+    """Tekken's expression."""
+    t = small(texts, TEKKEN)
+    t.model.ignore_merges = True
+    t.add_special_tokens(["<s>", "[INST]", "[/INST]"])
     return t
 
 
@@ -206,6 +222,66 @@ def small_qwen(texts):
         AddedToken("café", single_word=True, normalized=True), AddedToken("e\u0301", normalized=True),
         AddedToken("hello", normalized=False), AddedToken("hello <think>", normalized=False)])
     return t
+
+
+def train_pieces(texts):
+    """A SentencePiece model of Llama 2's kind, in bytes."""
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    lines = [x for x in texts if x and "\0" not in x and "\u2581" not in x]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=model, model_type="bpe", vocab_size=4000, byte_fallback=True,
+        character_coverage=0.98, normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
+        allow_whitespace_only_pieces=True, max_sentencepiece_length=16, num_threads=1, minloglevel=2)
+    return model.getvalue()
+
+
+def from_pieces(model, style):
+    """The tokenizer.json that transformers makes of a SentencePiece model, old and new, and one that splits."""
+    import sentencepiece
+
+    p = sentencepiece.SentencePieceProcessor(model_proto=model)
+    vocab = {p.id_to_piece(i): i for i in range(p.vocab_size())}
+    score = {s: p.get_score(i) for s, i in vocab.items()}
+    merges = []
+    for s, i in vocab.items():
+        if not (p.is_control(i) or p.is_unknown(i) or p.is_byte(i)):
+            merges += [(s[:n], s[n:], i) for n in range(1, len(s)) if s[:n] in vocab and s[n:] in vocab]
+    merges.sort(key=lambda m: (-score[m[0] + m[1]], vocab[m[0]], vocab[m[1]]))
+    t = Tokenizer(models.BPE(vocab, [m[:2] for m in merges], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    special = {"normalized": False, "special": True}
+    t.add_special_tokens([AddedToken(s, **special) for s in ("<unk>", "<s>", "</s>")])
+    chain = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    if style == "legacy":
+        t.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+        t.add_special_tokens([AddedToken("<|im_start|>", normalized=True, special=True), AddedToken("<|im_end|>", lstrip=True, rstrip=True, **special)])
+        t.add_tokens([AddedToken("<think>", normalized=True), AddedToken("hello", single_word=True, normalized=False)])
+    elif style == "first":
+        t.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", "first", False)
+        t.add_special_tokens([AddedToken("<|im_start|>", **special), AddedToken("<|im_end|>", **special)])
+    else:
+        t.normalizer = normalizers.NFC()
+        t.pre_tokenizer = pre_tokenizers.Metaspace("\u2581", "always", True)
+        chain = [decoders.ByteFallback(), decoders.Metaspace("\u2581", "always", True)]
+    t.decoder = decoders.Sequence(chain)
+    return t
+
+
+def golden_pieces(model, texts, source):
+    """What the sentencepiece library says, which knows no control tokens in a text."""
+    import sentencepiece
+
+    p = sentencepiece.SentencePieceProcessor(model_proto=model)
+    plain = [p.encode(x) for x in texts]
+    return {
+        "source_sha256": source,
+        "plain": [crc(ids) for ids in plain],
+        "shown": plain[:SHOWN],
+        "decoded": zlib.crc32("\0".join(p.decode(ids) for ids in plain).encode("utf-8")),
+    }
 
 
 def crc(ids):
@@ -239,7 +315,7 @@ def main(verb, *args):
         write(f"{out}/smollm2.golden.json.gz", golden(t, read(texts), ""))
     elif verb == "small":
         texts, out = read(args[0]), args[1]
-        for name, make in [("small_llama", small_llama), ("small_qwen", small_qwen)]:
+        for name, make in [("small_llama", small_llama), ("small_qwen", small_qwen), ("small_tekken", small_tekken)]:
             t = make(texts)
             write(f"{out}/{name}.tokenizer.json.gz", json.loads(t.to_str()))
             write(f"{out}/{name}.golden.json.gz", golden(t, texts, ""))
@@ -248,6 +324,21 @@ def main(verb, *args):
         with open(path, "rb") as f:
             raw = f.read()
         write(f"{out}/{name}.golden.json.gz", golden(Tokenizer.from_str(raw.decode("utf-8")), read(texts), hashlib.sha256(raw).hexdigest()))
+    elif verb == "pieces":
+        texts, out = read(args[0]), args[1]
+        model = train_pieces(texts)
+        with open(f"{out}/pieces.model.gz", "wb") as f:
+            f.write(gzip.compress(model, 9, mtime=0))
+        write(f"{out}/pieces.golden.json.gz", golden_pieces(model, texts, ""))
+        for style in ("legacy", "first", "split"):
+            t = from_pieces(model, style)
+            write(f"{out}/pieces_{style}.tokenizer.json.gz", json.loads(t.to_str()))
+            write(f"{out}/pieces_{style}.golden.json.gz", golden(t, texts, ""))
+    elif verb == "model":
+        name, path, texts, out = args
+        with open(path, "rb") as f:
+            raw = f.read()
+        write(f"{out}/{name}.golden.json.gz", golden_pieces(raw, read(texts), hashlib.sha256(raw).hexdigest()))
     else:
         sys.exit(__doc__)
 
