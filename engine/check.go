@@ -35,13 +35,34 @@ func (e *Engine) check(r *Request) (most int, err error) {
 	if r.MaxTokens == 0 {
 		most = context
 	}
-	if r.MinTokens < 0 || prompt+r.MinTokens > most {
-		return 0, &InvalidError{"min_tokens", r.MinTokens, fmt.Sprintf("from 0 to max_tokens (%d)", most-prompt)}
+	if own := prompt - r.Resumed; r.MinTokens < 0 || own+r.MinTokens > most {
+		return 0, &InvalidError{"min_tokens", r.MinTokens, fmt.Sprintf("from 0 to max_tokens (%d)", most-own)}
 	}
-	if err := e.checkTokens(r); err != nil {
-		return 0, err
+	if r.Pool != PoolNone {
+		most = prompt + 1 // it never comes
 	}
-	return most, e.checkRules(r)
+	for _, check := range []func(*Request) error{e.checkTokens, e.checkReports, e.checkRules} {
+		if err := check(r); err != nil {
+			return 0, err
+		}
+	}
+	return most, nil
+}
+
+// checkReports bounds what is asked for beside tokens.
+func (e *Engine) checkReports(r *Request) error {
+	n := r.PromptLogprobs
+	switch {
+	case n != nil && (*n < 0 || *n > min(abi.MaxTop, e.cfg.Vocab)):
+		return &InvalidError{"prompt_logprobs", *n, fmt.Sprintf("from 0 to %d", min(abi.MaxTop, e.cfg.Vocab))}
+	case r.Pool < PoolNone || r.Pool > PoolMean:
+		return &InvalidError{"pool", int(r.Pool), "none (0), last (1) or mean (2)"}
+	case r.Pool != PoolNone && n != nil:
+		return &InvalidError{"prompt_logprobs", *n, "absent where a vector is asked for"}
+	case r.Pool != PoolNone && e.cfg.Width == 0:
+		return &InvalidError{"pool", int(r.Pool), "none (0): this model has no head that a vector would be for"}
+	}
+	return nil
 }
 
 // context is the longest sequence that positions and pages allow: one that fits the

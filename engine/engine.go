@@ -18,6 +18,7 @@ type Config struct {
 	Vocab         int
 	Tokenizer     *tokenizer.Tokenizer
 	EOS           []int32
+	Width         int // of a pooled vector (abi.Plan.PoolWidth); 0 = no pooling
 	Queue         int // requests held beyond those that run
 	NoPrefixCache bool
 	Now           func() time.Time // for figures and deadlines; nil = time.Now

@@ -98,9 +98,7 @@ func TestTogetherAsAlone(t *testing.T) {
 				}
 			}
 		}
-		if st := r.Stats(); name == "few pages" && !testing.Short() && st.Preemptions == 0 {
-			t.Error("nothing was preempted on few pages")
-		} else if name == "roomy" && rounds > 1 && st.CachedTokens == 0 {
+		if st := r.Stats(); name == "roomy" && rounds > 1 && st.CachedTokens == 0 {
 			t.Error("no prefix was found")
 		}
 	}
@@ -197,6 +195,10 @@ func TestBadRequests(t *testing.T) {
 		"empty stop":      {func(q *engine.Request) { q.Stop = []string{""} }, []string{"stop", "256"}},
 		"many stops":      {func(q *engine.Request) { q.Stop = make([]string, 17) }, []string{"stop", "17", "16"}},
 		"temperature":     {func(q *engine.Request) { q.Sampling.Temperature = 3 }, []string{"temperature", "3", "2"}},
+		"prompt_logprobs": {func(q *engine.Request) { q.PromptLogprobs = number(21) }, []string{"prompt_logprobs", "21", "20"}},
+		"negative count":  {func(q *engine.Request) { q.PromptLogprobs = number(-1) }, []string{"prompt_logprobs", "-1"}},
+		"pool":            {func(q *engine.Request) { q.Pool = 3 }, []string{"pool", "3", "mean"}},
+		"pool and score":  {func(q *engine.Request) { q.Pool, q.PromptLogprobs = engine.PoolMean, number(1) }, []string{"prompt_logprobs", "vector"}},
 		"resumed":         {func(q *engine.Request) { q.Resumed = len(ok) }, []string{"resumed"}},
 	} {
 		req := greedy(ok)

@@ -15,6 +15,7 @@ import (
 	"github.com/nanofleet/nanofleet/engine/ref"
 	"github.com/nanofleet/nanofleet/engine/sample"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
+	"github.com/nanofleet/nanofleet/testing/golden"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
 
@@ -35,28 +36,36 @@ type rig struct {
 // start runs an engine. change, when not nil, may alter its configuration first.
 func start(t *testing.T, l abi.Limits, change func(*engine.Config)) *rig {
 	t.Helper()
+	b, err := ref.New(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOn(t, b, l, func([]byte, int, *abi.Op) {}, change)
+}
+
+// startOn runs an engine over a backend that has no plan yet and a model that may be
+// harmed.
+func startOn(t *testing.T, b engine.Backend, l abi.Limits, harm golden.Harm, change func(*engine.Config)) *rig {
+	t.Helper()
+	t.Cleanup(func() { b.Close() })
 	m, err := model.Load(tiny.GGUF())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	b, err := ref.New(l)
-	if err != nil {
+	plan, tensors, err := golden.Split(m, harm)
+	if err := errors.Join(err, b.Plan(plan)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.Close() })
-	if err := b.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err := errors.Join(err, b.PutTensor(tensor)); err != nil {
+	for _, tensor := range tensors {
+		if err := b.PutTensor(tensor); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := b.Finalise(); err != nil {
 		t.Fatal(err)
 	}
-	cfg := engine.Config{Backend: b, Limits: l, Vocab: tiny.Vocab, Tokenizer: m.Tokenizer, EOS: m.EOS, Queue: 64}
+	cfg := engine.Config{Backend: b, Limits: l, Vocab: tiny.Vocab, Tokenizer: m.Tokenizer, EOS: m.EOS, Width: plan.PoolWidth(), Queue: 64}
 	if change != nil {
 		change(&cfg)
 	}
@@ -116,6 +125,8 @@ type answer struct {
 	ids      []int32
 	text     string
 	logprobs []float32
+	prompt   []engine.TokenLogprob
+	vector   []float32
 	finished engine.Finished
 	err      error
 }
@@ -150,6 +161,13 @@ func read(s *engine.Sequence) (a answer) {
 			for _, l := range ev.Logprobs {
 				a.logprobs = append(a.logprobs, l.Logprob)
 			}
+		case engine.PromptLogprobs:
+			if a.ids != nil {
+				a.err = errors.New("logprobs of the prompt come after a token")
+			}
+			a.prompt = append(a.prompt, ev.Tokens...)
+		case engine.Pooled:
+			a.vector = ev.Values
 		case engine.Finished:
 			a.finished = ev
 		}

@@ -72,6 +72,10 @@ func (e *Engine) takeIn() {
 	for _, s := range inbox {
 		e.owners[&s.place] = s
 		e.sched.Add(&s.place)
+		if s.before.stop {
+			s.tell(func() { s.accepted = &Accepted{PromptTokens: len(s.req.Prompt)} })
+			e.finish(s, stopped(s.before), e.cfg.Now())
+		}
 	}
 	for _, s := range cancels {
 		e.cancel(s)
@@ -150,10 +154,15 @@ func (e *Engine) openSlot(s *Sequence, now time.Time) error {
 	if !r.IgnoreEOS {
 		eos = append(append([]int32(nil), e.cfg.EOS...), r.StopTokens...)
 	}
+	sampling := r.Sampling
+	if s.place.Score > 0 {
+		sampling.PromptTop = uint32(*r.PromptLogprobs)
+	}
+	own := len(r.Prompt) - r.Resumed
 	err := e.cfg.Backend.OpenSlot(&abi.Slot{
-		Slot: s.place.Slot, Start: uint32(s.place.Start()), PromptLen: uint32(len(r.Prompt) - r.Resumed),
-		MinPosition: uint32(len(r.Prompt) + r.MinTokens), EOS: eos, Biases: r.Biases,
-		Sampling: r.Sampling, Seed: r.Seed, Choice: r.Choice,
+		Slot: s.place.Slot, Start: uint32(s.place.Start()), PromptLen: uint32(own),
+		MinPosition: uint32(own + r.MinTokens), EOS: eos, Biases: r.Biases,
+		Sampling: sampling, Seed: r.Seed, Choice: r.Choice,
 	})
 	if err == nil && s.admitted.IsZero() {
 		s.admitted = now
@@ -184,15 +193,16 @@ func (e *Engine) land(ctx context.Context) error {
 	e.spare = append(e.spare, f)
 	now := e.cfg.Now()
 	e.meter.step(f, now)
+	rest := reports{&e.result, e.cfg.Width, 0, 0}
 	for i := range f.batch.Rows {
-		e.row(f, i, &e.result.Rows[i], now)
+		e.row(f, i, &e.result.Rows[i], rest.of(&f.batch.Step.Rows[i]), now)
 	}
 	e.publish()
 	return nil
 }
 
 // row takes in what one row of a step gave.
-func (e *Engine) row(f *flight, i int, r *abi.ResultRow, now time.Time) {
+func (e *Engine) row(f *flight, i int, r *abi.ResultRow, told report, now time.Time) {
 	row := &f.batch.Rows[i]
 	sampled := row.Sample && r.Status == abi.RowOK && r.Accepted > 0
 	if !e.sched.Complete(&f.batch, i, r.Tokens[0], sampled) {
@@ -200,9 +210,17 @@ func (e *Engine) row(f *flight, i int, r *abi.ResultRow, now time.Time) {
 	}
 	s := e.owners[row.Sequence]
 	switch {
-	case r.Status == abi.RowNaN:
+	case r.Status == abi.RowNaN || !told.sound():
 		e.fail(s, &NumericError{Position: row.End})
-	case sampled:
-		e.token(s, r, now)
+	case s.place.Pool != 0:
+		if s.pool(row, told.vector) {
+			e.sched.Prove(&f.batch, i)
+			e.finish(s, Finished{Reason: FinishStop}, now)
+		}
+	default:
+		s.score(row.Start, told.prompt)
+		if sampled {
+			e.token(s, r, now)
+		}
 	}
 }

@@ -15,7 +15,7 @@ func (e *Engine) token(s *Sequence, r *abi.ResultRow, now time.Time) {
 		s.first = now
 	}
 	id := r.Tokens[0]
-	v := s.text.push(id, s.generated, e.cfg.EOS)
+	v := s.text.push(id, s.req.Resumed+s.generated, e.cfg.EOS)
 	full := len(s.place.Tokens) >= s.place.Most
 	if full && !v.stop {
 		v.text += s.text.end()
@@ -29,10 +29,14 @@ func (e *Engine) token(s *Sequence, r *abi.ResultRow, now time.Time) {
 	})
 	switch {
 	case v.stop:
-		e.finish(s, Finished{Reason: FinishStop, StopString: v.stopString, StopToken: v.stopToken, HasStopToken: v.byToken}, now)
+		e.finish(s, stopped(v), now)
 	case full:
 		e.finish(s, Finished{Reason: FinishLength}, now)
 	}
+}
+
+func stopped(v verdict) Finished {
+	return Finished{Reason: FinishStop, StopString: v.stopString, StopToken: v.stopToken, HasStopToken: v.byToken}
 }
 
 func logprob(r *abi.ResultRow) TokenLogprob {

@@ -26,8 +26,28 @@ type Request struct {
 	Priority    int32
 	Deadline    time.Time // zero = none
 	Salt        []byte    // separates prefix caches
-	Resumed     int       // how many tokens at the prompt's end were generated before
+	// Resumed is how many tokens at the prompt's end were generated before. MinTokens
+	// counts them, MaxTokens does not. Logprobs of the prompt came before the first of
+	// them and do not come again.
+	Resumed int
+	// PromptLogprobs asks how likely each token of the prompt was, with so many
+	// alternatives; nil = not.
+	PromptLogprobs *int
+	Pool           Pooling // a vector instead of tokens
 }
+
+// Pooling says how the states of a prompt become one vector.
+type Pooling int
+
+// Ways to pool.
+const (
+	PoolNone Pooling = iota
+	PoolLast         // that of the last token
+	PoolMean         // its last bits depend on the steps that a prompt went in by
+)
+
+// pooled is what rows report.
+var pooled = map[Pooling]abi.RowFlag{PoolLast: abi.RowPool, PoolMean: abi.RowPool | abi.RowPoolSum}
 
 // Accepted is the first event of a sequence: it was admitted to a slot.
 type Accepted struct {
@@ -43,11 +63,19 @@ type Tokens struct {
 	Logprobs []TokenLogprob // one per id, when asked for
 }
 
+// PromptLogprobs are those of the prompt's tokens from the second one on, or some of
+// them; the others come in further events, in order.
+type PromptLogprobs struct{ Tokens []TokenLogprob }
+
+// Pooled is the vector of the whole prompt, not normalised.
+type Pooled struct{ Values []float32 }
+
 // TokenLogprob is a token's natural logarithm of its raw probability, with the
 // likeliest alternatives, best first.
 type TokenLogprob struct {
 	ID      int32
 	Logprob float32
+	Rank    uint32 // of a prompt's token: 1 = no token was likelier
 	Top     []TokenLogprob
 }
 
@@ -56,7 +84,7 @@ type FinishReason string
 
 // Reasons.
 const (
-	FinishStop      FinishReason = "stop"      // EOS, stop string or stop token
+	FinishStop      FinishReason = "stop"      // EOS, stop string, stop token; or pooled
 	FinishLength    FinishReason = "length"    // MaxTokens or the context's end
 	FinishCancelled FinishReason = "cancelled" // by the requester or its deadline
 )
@@ -75,9 +103,11 @@ type Finished struct {
 	Decode       time.Duration // from then to the end
 }
 
-// Event is one of Accepted, Tokens, Finished.
+// Event is one of Accepted, PromptLogprobs, Pooled, Tokens, Finished.
 type Event interface{ event() }
 
-func (Accepted) event() {}
-func (Tokens) event()   {}
-func (Finished) event() {}
+func (Accepted) event()       {}
+func (PromptLogprobs) event() {}
+func (Pooled) event()         {}
+func (Tokens) event()         {}
+func (Finished) event()       {}

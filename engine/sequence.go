@@ -15,6 +15,7 @@ type Sequence struct {
 	req    *Request
 	place  sched.Sequence
 	text   *text
+	before verdict // on the last resumed token
 
 	// The loop's own.
 	submitted time.Time
@@ -22,10 +23,14 @@ type Sequence struct {
 	first     time.Time // of the first token
 	generated int
 	ended     bool
+	scored    int       // tokens of the prompt whose logprobs were told
+	sums      []float64 // of a mean, over the rows so far
 
 	mu        sync.Mutex // guards what follows
 	accepted  *Accepted
-	tokens    Tokens // not yet taken by Next
+	prompt    PromptLogprobs // these three not yet taken by Next
+	pooled    *Pooled
+	tokens    Tokens
 	finished  *Finished
 	err       error
 	over      bool // finished or err was taken
@@ -34,19 +39,24 @@ type Sequence struct {
 }
 
 func newSequence(e *Engine, r *Request, most int) *Sequence {
-	s := &Sequence{engine: e, req: r, text: newText(e.cfg.Tokenizer, r), ready: make(chan struct{}, 1)}
+	s := &Sequence{engine: e, req: r, ready: make(chan struct{}, 1)}
+	s.text, s.before = newText(e.cfg.Tokenizer, r, e.cfg.EOS)
 	s.place = sched.Sequence{
 		Priority: r.Priority,
 		Tokens:   append(make([]int32, 0, len(r.Prompt)+64), r.Prompt...),
 		Most:     most,
 		Root:     rootOf(r.Salt),
+		Pool:     pooled[r.Pool],
+	}
+	if n := len(r.Prompt); r.PromptLogprobs != nil && r.Resumed == 0 && n > 1 {
+		s.place.Score = n
 	}
 	return s
 }
 
-// Next waits for the next event: Accepted, then Tokens as they come, then Finished,
-// then io.EOF. Tokens of several steps come as one event when the caller is slower
-// than the engine. Another error ends the sequence: the engine's, or a *NumericError.
+// Next waits for the next event: Accepted, then PromptLogprobs and Pooled if they were
+// asked for, then Tokens as they come, then Finished, then io.EOF. What comes of several
+// steps is one event when the caller is slower than the engine. Another error ends the sequence: the engine's, or a *NumericError.
 // When ctx ends the sequence goes on; call Cancel to end it.
 func (s *Sequence) Next(ctx context.Context) (Event, error) {
 	for {
@@ -69,6 +79,14 @@ func (s *Sequence) take() (Event, error, bool) {
 	case s.accepted != nil:
 		ev := *s.accepted
 		s.accepted = nil
+		return ev, nil, true
+	case len(s.prompt.Tokens) > 0:
+		ev := s.prompt
+		s.prompt = PromptLogprobs{}
+		return ev, nil, true
+	case s.pooled != nil:
+		ev := *s.pooled
+		s.pooled = nil
 		return ev, nil, true
 	case len(s.tokens.IDs) > 0 || s.tokens.Text != "":
 		ev := s.tokens

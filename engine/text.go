@@ -18,13 +18,15 @@ type text struct {
 	stops  *sample.Stops
 }
 
-func newText(t *tokenizer.Tokenizer, r *Request) *text {
-	x := &text{req: r, stream: t.NewStream(!r.KeepSpecial), stops: sample.NewStops(r.Stop, r.IncludeStop)}
-	// What was certain after the resumed tokens has been sent; what was held back goes on.
-	for _, id := range r.Prompt[len(r.Prompt)-r.Resumed:] {
-		x.stops.Push(x.stream.Push(id))
+// newText replays the resumed tokens: what was certain after them has been sent, and
+// what was held back goes on. ended tells that the last of them had ended the sequence,
+// though nobody was told.
+func newText(t *tokenizer.Tokenizer, r *Request, eos []int32) (x *text, ended verdict) {
+	x = &text{req: r, stream: t.NewStream(!r.KeepSpecial), stops: sample.NewStops(r.Stop, r.IncludeStop)}
+	for i, id := range r.Prompt[len(r.Prompt)-r.Resumed:] {
+		ended = x.push(id, i+1, eos)
 	}
-	return x
+	return x, ended
 }
 
 // verdict on a token.
@@ -36,7 +38,7 @@ type verdict struct {
 	byToken    bool
 }
 
-// push takes the token of the given number, from 1.
+// push takes the token of the given number, from 1; resumed ones count.
 func (t *text) push(id int32, number int, eos []int32) (v verdict) {
 	asked := slices.Contains(t.req.StopTokens, id)
 	if number > t.req.MinTokens && (asked || !t.req.IgnoreEOS && slices.Contains(eos, id)) {
@@ -48,9 +50,8 @@ func (t *text) push(id int32, number int, eos []int32) (v verdict) {
 		return v
 	}
 	piece := t.stream.Push(id)
-	if number <= t.req.MinTokens && len(t.req.Stop) > 0 {
-		// Too early to stop: the text so far is certain.
-		v.text = piece
+	if number <= t.req.MinTokens {
+		v.text = t.stops.Pass(piece)
 		return v
 	}
 	v.text, v.stopString, v.stop = t.stops.Push(piece)

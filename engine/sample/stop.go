@@ -5,7 +5,8 @@ package sample
 // several that end there the longest. Not for concurrent use.
 //
 // Text is held back only while it could still become the beginning of a stop string.
-// Time is linear: constant for each byte and stop string.
+// Time is linear: constant for each byte and stop string. Text that comes by Pass is
+// too early to stop at: a stop string counts when its last byte comes by Push.
 type Stops struct {
 	stops   []matcher
 	include bool
@@ -39,9 +40,27 @@ func (s *Stops) Push(text string) (emit, matched string, done bool) {
 			return s.end(all[:i+1], stop)
 		}
 	}
-	certain := len(all) - s.hold()
-	s.held = all[certain:]
-	return all[:certain], "", false
+	return s.keep(all), "", false
+}
+
+// Pass takes the next piece, in which no stop string may end, and returns the text that
+// is now certain: one that begins in it may end in a later one.
+func (s *Stops) Pass(text string) (emit string) {
+	if s.done {
+		return ""
+	}
+	all := s.held + text
+	for i := len(s.held); i < len(all); i++ {
+		s.step(all[i])
+	}
+	return s.keep(all)
+}
+
+// keep holds back the end of all that could be the beginning of a stop string.
+func (s *Stops) keep(all string) (certain string) {
+	n := len(all) - s.hold()
+	s.held = all[n:]
+	return all[:n]
 }
 
 // Flush ends the text and returns what was held back.
@@ -73,10 +92,10 @@ func (s *Stops) end(text, stop string) (emit, matched string, done bool) {
 	return text, stop, true
 }
 
-// hold is how many of the last bytes are the beginning of a stop string.
+// hold is how many of the last bytes are the beginning of a stop string, and no whole one.
 func (s *Stops) hold() (n int) {
 	for i := range s.stops {
-		n = max(n, s.stops[i].at)
+		n = max(n, s.stops[i].begun())
 	}
 	return n
 }
@@ -102,9 +121,9 @@ func newMatcher(stop string) matcher {
 	return m
 }
 
-// step takes one byte and tells whether it completes the stop string; the search
-// ends there.
+// step takes one byte and tells whether it completes the stop string.
 func (m *matcher) step(b byte) bool {
+	m.at = m.begun()
 	for m.at > 0 && m.stop[m.at] != b {
 		m.at = m.fail[m.at-1]
 	}
@@ -112,4 +131,12 @@ func (m *matcher) step(b byte) bool {
 		m.at++
 	}
 	return m.at == len(m.stop)
+}
+
+// begun is how many bytes of another stop string the text ends with.
+func (m *matcher) begun() int {
+	if m.at == len(m.stop) {
+		return m.fail[m.at-1]
+	}
+	return m.at
 }
