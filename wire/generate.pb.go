@@ -311,7 +311,7 @@ type GenerateRequest struct {
 	Instance       string                 `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`                     // which instance must serve it
 	Prompt         []int32                `protobuf:"varint,4,rep,packed,name=prompt,proto3" json:"prompt,omitempty"`                 // token ids
 	MaxTokens      uint32                 `protobuf:"varint,5,opt,name=max_tokens,json=maxTokens,proto3" json:"max_tokens,omitempty"` // most tokens to generate; 0 = up to the context's end
-	MinTokens      uint32                 `protobuf:"varint,6,opt,name=min_tokens,json=minTokens,proto3" json:"min_tokens,omitempty"`
+	MinTokens      uint32                 `protobuf:"varint,6,opt,name=min_tokens,json=minTokens,proto3" json:"min_tokens,omitempty"` // resumed ones count
 	Sampling       *Sampling              `protobuf:"bytes,7,opt,name=sampling,proto3" json:"sampling,omitempty"`
 	Seed           *uint64                `protobuf:"varint,8,opt,name=seed,proto3,oneof" json:"seed,omitempty"` // absent: whoever accepts the request draws one
 	Choice         uint32                 `protobuf:"varint,9,opt,name=choice,proto3" json:"choice,omitempty"`
@@ -326,7 +326,7 @@ type GenerateRequest struct {
 	NumericsId     string                 `protobuf:"bytes,18,opt,name=numerics_id,json=numericsId,proto3" json:"numerics_id,omitempty"`                    // of the instance a resumed request ran on
 	CacheSalt      []byte                 `protobuf:"bytes,19,opt,name=cache_salt,json=cacheSalt,proto3" json:"cache_salt,omitempty"`                       // separates prefix caches: project, then the body's own
 	Resumed        uint32                 `protobuf:"varint,20,opt,name=resumed,proto3" json:"resumed,omitempty"`                                           // how many tokens at the prompt's end were generated before
-	PromptLogprobs *uint32                `protobuf:"varint,21,opt,name=prompt_logprobs,json=promptLogprobs,proto3,oneof" json:"prompt_logprobs,omitempty"` // report the prompt's logprobs, with so many alternatives
+	PromptLogprobs *uint32                `protobuf:"varint,21,opt,name=prompt_logprobs,json=promptLogprobs,proto3,oneof" json:"prompt_logprobs,omitempty"` // report the prompt's logprobs, with so many alternatives; not of a resumed one
 	Pool           Pooling                `protobuf:"varint,22,opt,name=pool,proto3,enum=nanofleet.wire.Pooling" json:"pool,omitempty"`                     // give a vector instead of tokens
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

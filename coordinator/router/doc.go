@@ -12,12 +12,13 @@
 // string, is not lost: text is a function of the ids, so an engine that is given the
 // ids again holds back the same bytes and goes on from there (wire.GenerateRequest's
 // resumed). Whatever ids were received, their certain text was received with them.
+// Logprobs of a prompt and its vector come before the first token: an engine that takes
+// over before then begins with them anew, and what was shown of them is left out.
 //
 // A request whose engine ends with it is suspected of having ended it (suspect.go), tried
 // alone (trial.go), and refused once it is convicted (poison.go); docs/adr/0018 says why.
 //
 // Caveats: a sequence is resumed only on the version it began on. One whose last event
 // was lost after the last token is ended here: by length, by a stop token, or by an
-// end-of-text token that the candidates name. Where min_tokens is set, a stop string
-// that began within the first min_tokens is judged anew after a resumption.
+// end-of-text token that the candidates name.
 package router

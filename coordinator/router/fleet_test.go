@@ -298,7 +298,7 @@ func TestResumedRequest(t *testing.T) {
 		}
 		want := ask(1, 2, 3, 1003, 1004, 1005)
 		want.Instance, want.Seed, want.Resumed = "ib", proto.Uint64(1000), 3
-		want.MaxTokens, want.MinTokens, want.NumericsId = 2, 0, "num-na"
+		want.MaxTokens, want.NumericsId = 2, "num-na"
 		if got := f.engines["nb"].requests; len(got) != 1 || !proto.Equal(got[0], want) {
 			t.Errorf("asked %v\nwant  %v", got, want)
 		}

@@ -74,6 +74,5 @@ func (s *Stream) request(prompt []int32) *wire.GenerateRequest {
 	if req.MaxTokens > 0 {
 		req.MaxTokens -= done
 	}
-	req.MinTokens -= min(req.MinTokens, done)
-	return req
+	return req // min_tokens counts the resumed ones
 }

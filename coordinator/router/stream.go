@@ -21,6 +21,9 @@ type Stream struct {
 	accepted *wire.Accepted // by the first instance
 	version  string         // that accepted it
 	ids      []int32
+	scored   int       // tokens of the prompt whose logprobs were shown
+	heard    int       // and those that the current instance gave
+	pooled   bool      // the vector was
 	alive    time.Time // when the last event came
 	breaks   int
 	shuns    shuns
@@ -82,6 +85,15 @@ func (s *Stream) take(ev *wire.GenerateEvent) (*wire.GenerateEvent, error) {
 		s.ids = append(s.ids, e.Tokens.GetIds()...)
 		s.prove()
 		return ev, nil
+	case *wire.GenerateEvent_PromptLogprobs:
+		return s.takeScores(e.PromptLogprobs), nil
+	case *wire.GenerateEvent_Pooled:
+		again := s.pooled
+		s.pooled = true
+		if again {
+			return nil, nil
+		}
+		return ev, nil
 	case *wire.GenerateEvent_Finished:
 		if e.Finished.GetReason() == wire.FinishReason_FINISH_REASON_CANCELLED {
 			return nil, s.broke() // not by us: its engine is being emptied
@@ -99,13 +111,25 @@ func (s *Stream) take(ev *wire.GenerateEvent) (*wire.GenerateEvent, error) {
 
 // takeAccepted shows the first instance's word; those after it do not concern the client.
 func (s *Stream) takeAccepted(ev *wire.GenerateEvent, a *wire.Accepted) *wire.GenerateEvent {
-	s.running = true
+	s.running, s.heard = true, 0
 	s.r.prefixes.ran(s.r.prefixes.chain(s.asked.GetCacheSalt(), s.asked.GetPrompt()), s.on.Instance)
 	if s.accepted != nil {
 		return nil
 	}
 	s.accepted, s.version = a, s.on.Version
 	return ev
+}
+
+// takeScores shows the logprobs that an earlier instance has not given: one that takes
+// over before the first token begins with the prompt's first again.
+func (s *Stream) takeScores(p *wire.PromptLogprobs) *wire.GenerateEvent {
+	known := min(max(0, s.scored-s.heard), len(p.GetTokens()))
+	s.heard += len(p.GetTokens())
+	if s.scored = max(s.scored, s.heard); known == len(p.GetTokens()) {
+		return nil
+	}
+	fresh := &wire.PromptLogprobs{Tokens: p.GetTokens()[known:]}
+	return &wire.GenerateEvent{Event: &wire.GenerateEvent_PromptLogprobs{PromptLogprobs: fresh}}
 }
 
 // takeError goes on elsewhere if that may help.
