@@ -16,6 +16,7 @@ import (
 // choice is a backend made for a model.
 type choice struct {
 	name      string
+	width     int // of a pooled vector
 	backend   engine.Backend
 	limits    abi.Limits
 	footprint abi.Bytes
@@ -30,7 +31,7 @@ func (c *choice) ready() *wire.EngineReady {
 			Activations: c.footprint.Activations, Workspace: c.footprint.Workspace,
 		},
 		Context: c.limits.MaxPositions, MaxRunning: c.limits.MaxSlots, Pages: c.limits.Pages,
-		Backend: c.name, Device: c.backend.Probe().Name,
+		Backend: c.name, Device: c.backend.Probe().Name, Width: uint32(c.width),
 	}
 }
 
@@ -89,7 +90,7 @@ func (s *server) try(name string, m *model.Meta, l *wire.Load) (*choice, error) 
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", name, err)
 	}
-	return &choice{name, b, limits, footprint}, nil
+	return &choice{name, m.Plan.PoolWidth(), b, limits, footprint}, nil
 }
 
 // options as the model package takes them.

@@ -19,6 +19,11 @@ func request(in *wire.GenerateRequest, id string, seed uint64) *engine.Request {
 		IgnoreEOS: in.GetIgnoreEos(), IncludeStop: in.GetIncludeStop(), KeepSpecial: in.GetKeepSpecial(),
 		Priority: in.GetPriority(), Salt: in.GetCacheSalt(), Resumed: count(in.GetResumed()),
 	}
+	r.Pool = pooling(in.GetPool())
+	if in.PromptLogprobs != nil {
+		n := count(in.GetPromptLogprobs())
+		r.PromptLogprobs = &n
+	}
 	if ms := in.GetDeadlineUnixMs(); ms != 0 {
 		r.Deadline = time.UnixMilli(ms)
 	}
@@ -26,6 +31,19 @@ func request(in *wire.GenerateRequest, id string, seed uint64) *engine.Request {
 		r.Biases = append(r.Biases, abi.Bias{Token: b.GetToken(), Bias: b.GetBias()})
 	}
 	return r
+}
+
+// pooling as the engine has it; it refuses what it does not know.
+func pooling(p wire.Pooling) engine.Pooling {
+	switch p {
+	case wire.Pooling_POOLING_NONE:
+		return engine.PoolNone
+	case wire.Pooling_POOLING_LAST:
+		return engine.PoolLast
+	case wire.Pooling_POOLING_MEAN:
+		return engine.PoolMean
+	}
+	return engine.Pooling(-1)
 }
 
 // count keeps a number from the wire positive on every platform.
@@ -58,7 +76,7 @@ func or(v *float32, absent float32) float32 {
 func (g *generation) logprobs(in []engine.TokenLogprob) []*wire.Logprob {
 	out := make([]*wire.Logprob, 0, len(in))
 	for _, l := range in {
-		out = append(out, &wire.Logprob{Id: l.ID, Token: g.tokens(l.ID), Logprob: l.Logprob, Top: g.logprobs(l.Top)})
+		out = append(out, &wire.Logprob{Id: l.ID, Token: g.tokens(l.ID), Logprob: l.Logprob, Rank: l.Rank, Top: g.logprobs(l.Top)})
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine"
@@ -110,11 +111,29 @@ func (g *generation) stream(ctx context.Context, q *engine.Sequence) error {
 		case err != nil:
 			return g.refuse(wireError(err), err)
 		}
-		if err := g.send(g.event(ev)); err != nil {
-			q.Cancel()
-			return err
+		for _, piece := range pieces(ev) {
+			if err := g.send(g.event(piece)); err != nil {
+				q.Cancel()
+				return err
+			}
 		}
 	}
+}
+
+// piece is the most tokens of a prompt that one frame tells of: with 20 alternatives
+// of long tokens it stays far below wire.FrameMax, however slow its reader was.
+const piece = 512
+
+// pieces cuts an event that has no bound of its own.
+func pieces(ev engine.Event) (all []engine.Event) {
+	p, ok := ev.(engine.PromptLogprobs)
+	if !ok {
+		return []engine.Event{ev}
+	}
+	for tokens := range slices.Chunk(p.Tokens, piece) {
+		all = append(all, engine.PromptLogprobs{Tokens: tokens})
+	}
+	return all
 }
 
 // event as the wire has it.
@@ -125,6 +144,10 @@ func (g *generation) event(ev engine.Event) *wire.GenerateEvent {
 			Seed: g.seed, PromptTokens: uint32(ev.PromptTokens), CachedTokens: uint32(ev.CachedTokens),
 			NumericsId: g.ready.GetNumericsId(), Instance: g.load.GetInstance(),
 		}}}
+	case engine.PromptLogprobs:
+		return &wire.GenerateEvent{Event: &wire.GenerateEvent_PromptLogprobs{PromptLogprobs: &wire.PromptLogprobs{Tokens: g.logprobs(ev.Tokens)}}}
+	case engine.Pooled:
+		return &wire.GenerateEvent{Event: &wire.GenerateEvent_Pooled{Pooled: &wire.Pooled{Values: ev.Values}}}
 	case engine.Tokens:
 		return &wire.GenerateEvent{Event: &wire.GenerateEvent_Tokens{Tokens: &wire.Tokens{
 			Ids: ev.IDs, Text: ev.Text, Logprobs: g.logprobs(ev.Logprobs),

@@ -117,7 +117,7 @@ func (s *server) fill(m *model.Model, l *wire.Load, c *choice) (*instance, error
 	}
 	e, err := engine.New(engine.Config{
 		Backend: c.backend, Limits: c.limits, Vocab: int(m.Plan.VocabSize), Tokenizer: m.Tokenizer,
-		EOS: m.EOS, Queue: queue(l.GetOptions(), c.limits), NoPrefixCache: l.GetOptions().GetNoPrefixCache(), Now: time.Now,
+		EOS: m.EOS, Width: c.width, Queue: queue(l.GetOptions(), c.limits), NoPrefixCache: l.GetOptions().GetNoPrefixCache(), Now: time.Now,
 	})
 	if err != nil {
 		return nil, err
