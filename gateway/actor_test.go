@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nanofleet/nanofleet/engine/model"
+	"github.com/nanofleet/nanofleet/engine/sample"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 	"github.com/nanofleet/nanofleet/wire"
@@ -65,7 +65,7 @@ func (oneKey) Authenticate(_ context.Context, header string) (Identity, error) {
 type shelf struct{ meta *model.Meta }
 
 func (c shelf) Resolve(project, name string) (*Model, error) {
-	m := &Model{Name: name, Tokenizer: c.meta.Tokenizer, Template: c.meta.Template, Context: int(c.meta.Context), BOS: c.meta.BOSText, EOS: c.meta.EOSText}
+	m := &Model{Name: name, Tokenizer: c.meta.Tokenizer, Template: c.meta.Template, Context: int(c.meta.Context), Width: 4, BOS: c.meta.BOSText, EOS: c.meta.EOSText}
 	switch {
 	case project != "default", name != "tiny" && name != "bare" && name != "broken":
 		return nil, ErrNoModel
@@ -133,6 +133,8 @@ type actor struct {
 	mu       sync.Mutex
 	requests []*wire.GenerateRequest
 	refuse   error                                     // by Generate
+	likely   func(choice uint32) float32               // the logprob of each token; nil: -1/8
+	vector   []float32                                 // what pooling gives; nil: by the prompt's length
 	event    func(i int, ev *wire.GenerateEvent) error // before each event
 	running  int
 }
@@ -155,7 +157,7 @@ var answers = sync.OnceValues(func() (map[string]string, error) {
 	known := map[string]string{}
 	q := tiny.Ask()
 	for _, c := range q.Chats {
-		ids, err := (&Model{Tokenizer: m.Tokenizer, Template: m.Template, BOS: m.BOSText, EOS: m.EOSText}).render(conversation(c.Messages))
+		ids, err := (&Model{Tokenizer: m.Tokenizer, Template: m.Template, BOS: m.BOSText, EOS: m.EOSText}).render(spoken(c.Messages))
 		if err != nil {
 			return nil, err
 		}
@@ -207,37 +209,89 @@ func (a *actor) active() int {
 // events are those of an answer.
 func (a *actor) events(req *wire.GenerateRequest, answer string) []*wire.GenerateEvent {
 	prompt := uint32(len(req.GetPrompt()))
+	end := &wire.Finished{PromptTokens: prompt, CachedTokens: prompt / 64 * 64, QueueUs: 100, PrefillUs: 200, DecodeUs: 300}
 	list := []*wire.GenerateEvent{{Event: &wire.GenerateEvent_Accepted{Accepted: &wire.Accepted{PromptTokens: prompt, CachedTokens: prompt / 64 * 64, NumericsId: "ref-1"}}}}
-	for _, stop := range req.GetStop() {
-		answer, _, _ = strings.Cut(answer, stop)
+	list = append(list, a.promptEvents(req)...)
+	if req.GetPool() != wire.Pooling_POOLING_NONE {
+		list = append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Pooled{Pooled: &wire.Pooled{Values: a.pooled(req)}}})
+		end.Reason = wire.FinishReason_FINISH_REASON_STOP
+	} else {
+		list = append(list, a.tokenEvents(req, answer, end)...)
 	}
+	return append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Finished{Finished: end}})
+}
+
+// tokenEvents give the answer's tokens one by one, stopped as an engine stops them.
+func (a *actor) tokenEvents(req *wire.GenerateRequest, answer string, end *wire.Finished) (list []*wire.GenerateEvent) {
 	ids := a.meta.Tokenizer.Encode(answer, tokenizer.EncodeOptions{})
-	reason := wire.FinishReason_FINISH_REASON_STOP
-	if most := int(req.GetMaxTokens()); most > 0 && len(ids) > most {
-		ids, reason = ids[:most], wire.FinishReason_FINISH_REASON_LENGTH
-	}
-	text := a.meta.Tokenizer.NewStream(true)
+	text, stops := a.meta.Tokenizer.NewStream(true), sample.NewStops(req.GetStop(), req.GetIncludeStop())
+	end.Reason = wire.FinishReason_FINISH_REASON_STOP
 	for i, id := range ids {
-		t := &wire.Tokens{Ids: []int32{id}, Text: text.Push(id)}
-		if i == len(ids)-1 {
-			t.Text += text.Flush()
+		end.GeneratedTokens++
+		t := &wire.Tokens{Ids: []int32{id}}
+		end.HasStopToken = slices.Contains(req.GetStopTokens(), id)
+		last := i == len(ids)-1 || i == int(req.GetMaxTokens())-1 || end.HasStopToken
+		if end.HasStopToken {
+			end.StopToken = id
+		} else {
+			t.Text, end.StopString, _ = stops.Push(text.Push(id))
+		}
+		if last && end.StopString == "" {
+			rest, matched, _ := stops.Push(text.Flush())
+			if end.StopString = matched; matched == "" {
+				rest += stops.Flush()
+			}
+			t.Text += rest
 		}
 		if req.GetSampling().GetLogprobs() {
-			t.Logprobs = []*wire.Logprob{a.logprob(id, int(req.GetSampling().GetTopLogprobs()))}
+			t.Logprobs = []*wire.Logprob{a.logprob(id, req.GetChoice(), int(req.GetSampling().GetTopLogprobs()))}
 		}
 		list = append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Tokens{Tokens: t}})
+		if last && i < len(ids)-1 && end.StopString == "" && !end.HasStopToken {
+			end.Reason = wire.FinishReason_FINISH_REASON_LENGTH
+		}
+		if last || end.StopString != "" {
+			break
+		}
 	}
-	return append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Finished{Finished: &wire.Finished{
-		Reason: reason, PromptTokens: prompt, CachedTokens: prompt / 64 * 64, GeneratedTokens: uint32(len(ids)),
-	}}})
+	return list
+}
+
+// promptEvents tell of the prompt's tokens, three at a time.
+func (a *actor) promptEvents(req *wire.GenerateRequest) (list []*wire.GenerateEvent) {
+	if req.PromptLogprobs == nil {
+		return nil
+	}
+	for ids := range slices.Chunk(req.GetPrompt()[1:], 3) {
+		p := &wire.PromptLogprobs{}
+		for _, id := range ids {
+			l := a.logprob(id, 0, int(req.GetPromptLogprobs()))
+			l.Rank = 2
+			p.Tokens = append(p.Tokens, l)
+		}
+		list = append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_PromptLogprobs{PromptLogprobs: p}})
+	}
+	return list
+}
+
+// pooled is a vector of four values.
+func (a *actor) pooled(req *wire.GenerateRequest) []float32 {
+	if a.vector != nil {
+		return a.vector
+	}
+	return []float32{float32(len(req.GetPrompt())), 2, -4, float32(req.GetPool())}
 }
 
 // logprob is that of a token, and of the ids behind it.
-func (a *actor) logprob(id int32, top int) *wire.Logprob {
-	l := &wire.Logprob{Id: id, Token: a.meta.Tokenizer.TokenBytes(id), Logprob: -0.125}
+func (a *actor) logprob(id int32, choice uint32, top int) *wire.Logprob {
+	p := float32(-0.125)
+	if a.likely != nil {
+		p = a.likely(choice)
+	}
+	l := &wire.Logprob{Id: id, Token: a.meta.Tokenizer.TokenBytes(id), Logprob: p}
 	for k := range top {
 		other := id + int32(k)
-		l.Top = append(l.Top, &wire.Logprob{Id: other, Token: a.meta.Tokenizer.TokenBytes(other), Logprob: -0.125 - float32(k)})
+		l.Top = append(l.Top, &wire.Logprob{Id: other, Token: a.meta.Tokenizer.TokenBytes(other), Logprob: p - float32(k)})
 	}
 	return l
 }

@@ -90,7 +90,7 @@ func TestBadRequests(t *testing.T) {
 		{fields: `"max_tokens":1024`, code: "context_length_exceeded", param: "messages", says: context + " 1056 32"},
 		{fields: `"min_tokens":5,"max_tokens":4`, param: "min_tokens", says: "5 4"},
 		{fields: `"min_tokens":-1`, param: "min_tokens"},
-		{fields: `"n":0`, param: "n", says: "1 16"},
+		{fields: `"n":0`, param: "n", says: "1 128"},
 		{fields: `"n":1000000`, param: "n", says: "1000000"},
 		{fields: `"seed":1.5`, code: "invalid_type", param: "seed"},
 		{fields: `"seed":99999999999999999999`, param: "seed"},
@@ -119,7 +119,7 @@ func TestBadRequests(t *testing.T) {
 		{fields: `"cache_salt":"` + strings.Repeat("s", 257) + `"`, param: "cache_salt", says: "257 256"},
 		{fields: `"chat_template_kwargs":{"messages":[]}`, param: "chat_template_kwargs.messages"},
 		{fields: `"chat_template_kwargs":{"bos_token":"x"}`, param: "chat_template_kwargs.bos_token"},
-		{fields: `"continue_final_message":true,"add_generation_prompt":true`, param: "messages", says: "compatible"},
+		{fields: `"continue_final_message":true,"add_generation_prompt":true`, param: "continue_final_message", says: "compatible"},
 		{fields: `"reasoning_effort":1`, code: "invalid_type", param: "reasoning_effort"},
 
 		// What is known and not served.
@@ -129,7 +129,7 @@ func TestBadRequests(t *testing.T) {
 		{fields: `"response_format":"json"`, code: "unsupported_value", param: "response_format"},
 		{fields: `"guided_json":{}`, code: "unsupported_value", param: "guided_json"},
 		{fields: `"modalities":["audio"]`, code: "unsupported_value", param: "modalities"},
-		{fields: `"best_of":2`, code: "unsupported_value", param: "best_of"},
+		{fields: `"best_of":2`, code: "unsupported_value", param: "best_of", says: "2 1 /v1/completions"},
 		{fields: `"use_beam_search":true`, code: "unsupported_value", param: "use_beam_search"},
 		{fields: `"chat_template":"x"`, code: "unsupported_value", param: "chat_template"},
 
@@ -161,12 +161,11 @@ func TestBadRequests(t *testing.T) {
 		{body: `{"model":"tiny","prompt":[1,-1]}`, param: "prompt", says: "item 1"},
 		{body: `{"model":"tiny","prompt":[[1],["x"]]}`, param: "prompt", says: "item 0"},
 		{body: `{"model":"tiny","prompt":[512]}`, param: "prompt", says: "512"},
-		{body: `{"model":"tiny","prompt":[` + strings.Repeat(`"a",`, 64) + `"a"]}`, param: "prompt", says: "65 64"},
+		{body: `{"model":"tiny","prompt":[` + strings.Repeat(`"a",`, 128) + `"a"]}`, param: "prompt", says: "129 128"},
 		{body: `{"model":"tiny","prompt":[` + strings.Repeat(`"a",`, 63) + `"a"],"n":3}`, param: "n", says: "192 128"},
 		{body: `{"model":"tiny","prompt":` + string(long) + `}`, code: "context_length_exceeded", param: "prompt", says: context},
 		{body: `{"model":"tiny","prompt":"x","logprobs":true}`, code: "invalid_type", param: "logprobs"},
 		{body: `{"model":"tiny","prompt":"x","logprobs":-1}`, param: "logprobs", says: "-1 0 20"},
-		{body: `{"model":"tiny","prompt":"x","logprobs":1,"echo":true}`, code: "unsupported_value", param: "echo"},
 		{body: `{"model":"tiny","prompt":"x","suffix":"y"}`, code: "unsupported_value", param: "suffix"},
 		{body: `{"model":"tiny","prompt":"x","echo":3}`, code: "invalid_type", param: "echo"},
 	} {

@@ -20,9 +20,10 @@ func (nowhere) SetWriteDeadline(time.Time) error { return nil }
 // streaming is a streamed chat in its middle.
 func streaming(n int) (*streamer, *part) {
 	x := &exchange{w: nowhere{http.Header{}}, started: time.Now()}
-	a := &answer{x: x, job: &job{options: &options{}, model: &Model{Name: "tiny"}}, shape: chatShape{}, id: "chatcmpl-x"}
-	s := &streamer{answer: a, out: newSSE(x), begun: make([]bool, n)}
-	p := &part{text: []byte(" word"), tokens: 1}
+	a := &answer{x: x, job: &job{options: &options{}, prompts: [][]int32{{1}}, model: &Model{Name: "tiny"}}, id: "chatcmpl-x"}
+	a.shape = &chatShape{style: a.job.style(false)}
+	s := &streamer{answer: a, out: newSSE(x), begun: make([]bool, n), prompt: make([][]*wire.Logprob, n)}
+	p := &part{text: []byte(" word"), ids: []int32{1}}
 	for i := range n {
 		_ = s.part(i, &part{accepted: &wire.Accepted{NumericsId: "ref-1"}})
 	}

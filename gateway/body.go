@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine/chat"
@@ -30,11 +31,11 @@ func (x *exchange) body() (object, error) {
 	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return object{}, &Error{Status: http.StatusUnsupportedMediaType, Message: fmt.Sprintf("Content-Encoding %q is not supported; send the body as it is.", enc)}
 	}
-	b, err := x.read()
+	text, err := x.read()
 	if err != nil {
 		return object{}, err
 	}
-	v, err := chat.ParseOrderedJSON(b)
+	v, err := chat.ParseOrderedJSON(text)
 	if err != nil {
 		return object{}, err
 	}
@@ -46,19 +47,45 @@ func (x *exchange) body() (object, error) {
 }
 
 // read is the whole body, which must arrive in time.
-func (x *exchange) read() ([]byte, error) {
+func (x *exchange) read() (string, error) {
 	control := http.NewResponseController(x.w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyPatience)) // not every writer has deadlines
-	b, err := io.ReadAll(io.LimitReader(x.r.Body, maxBodyBytes+1))
+	if x.r.ContentLength > maxBodyBytes {
+		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrainBytes)
+		return "", tooLarge(maxBodyBytes)
+	}
+	text, err := gather(io.LimitReader(x.r.Body, maxBodyBytes+1), x.r.ContentLength)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &Error{Status: http.StatusRequestTimeout, Code: "body_timeout", Message: fmt.Sprintf("The body of your request did not arrive within %s.", bodyPatience)}
+		return "", &Error{Status: http.StatusRequestTimeout, Code: "body_timeout", Message: fmt.Sprintf("The body of your request did not arrive within %s.", bodyPatience)}
 	case err != nil:
-		return nil, &Error{Status: http.StatusBadRequest, Code: "invalid_body", Message: "The body of your request could not be read: " + err.Error()}
-	case len(b) > maxBodyBytes:
+		return "", &Error{Status: http.StatusBadRequest, Code: "invalid_body", Message: "The body of your request could not be read: " + err.Error()}
+	case len(text) > maxBodyBytes:
 		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrainBytes)
-		return nil, tooLarge(maxBodyBytes)
+		return "", tooLarge(maxBodyBytes)
 	}
 	_ = control.SetReadDeadline(time.Time{})
-	return b, nil
+	return text, nil
+}
+
+// gather reads all of a body. Its memory grows as bytes arrive, whatever length was
+// announced, and to no more than that.
+func gather(r io.Reader, announced int64) (string, error) {
+	out, piece := &strings.Builder{}, make([]byte, 32<<10)
+	for {
+		n, err := r.Read(piece)
+		if need := out.Len() + n; need > out.Cap() {
+			bigger := &strings.Builder{}
+			bigger.Grow(max(need, min(2*need, int(announced))))
+			bigger.WriteString(out.String())
+			out = bigger
+		}
+		out.Write(piece[:n])
+		if errors.Is(err, io.EOF) {
+			return out.String(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 }

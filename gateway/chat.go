@@ -5,15 +5,12 @@ import (
 
 	"github.com/nanofleet/nanofleet/engine/chat"
 	"github.com/nanofleet/nanofleet/engine/chat/jinja"
+	"github.com/nanofleet/nanofleet/engine/tokenizer"
 )
 
 // chatCompletions answers POST /v1/chat/completions.
 func (g *Gateway) chatCompletions(x *exchange) error {
-	body, err := x.body()
-	if err != nil {
-		return err
-	}
-	p, err := body.parseOptions()
+	body, p, err := x.options()
 	if err != nil {
 		return err
 	}
@@ -22,6 +19,9 @@ func (g *Gateway) chatCompletions(x *exchange) error {
 	}
 	in, err := body.parseConversation()
 	if err != nil {
+		return err
+	}
+	if err := p.checkChat(); err != nil {
 		return err
 	}
 	m, err := g.resolve(x, p.model)
@@ -33,23 +33,47 @@ func (g *Gateway) chatCompletions(x *exchange) error {
 		return err
 	}
 	j := &job{options: p, model: m, prompts: [][]int32{prompt}}
+	j.cutPrompts()
 	if err := j.check("messages"); err != nil {
 		return err
 	}
-	return j.run(x, chatShape{logprobs: p.sampling.Logprobs})
+	return j.run(x, &chatShape{style: j.style(p.sampling.Logprobs), echo: in.echo})
+}
+
+// checkChat refuses what only completions have.
+func (p *options) checkChat() error {
+	if p.candidates > p.choices {
+		return unsupported("best_of", "%d of chat's choices cannot be ranked. Expected %d, as 'n' is; /v1/completions has it.", p.candidates, p.choices)
+	}
+	if err := p.checkScoring(false); err != nil {
+		return err
+	}
+	return p.checkRanking()
+}
+
+// conversation is a parsed one.
+type conversation struct {
+	chat.Input
+	addSpecial bool   // the tokenizer's BOS before what the template gives
+	echo       string // the last message's text, to be shown before the answer
 }
 
 // render is the prompt of a conversation.
-func (m *Model) render(in *chat.Input) ([]int32, error) {
+func (m *Model) render(in *conversation) ([]int32, error) {
 	if m.Template == nil {
 		return nil, bad("model", "the model '%s' has no chat template. Use /v1/completions.", m.Name)
 	}
 	in.BOS, in.EOS, in.Now = m.BOS, m.EOS, time.Now()
-	segments, err := m.Template.RenderSegments(*in)
+	in.Kwargs = known(m.Template, in.Kwargs)
+	segments, err := m.Template.RenderSegments(in.Input)
 	if err != nil {
 		return nil, templateError(err)
 	}
-	return encode(m.Tokenizer, segments), nil
+	ids := encode(m.Tokenizer, segments)
+	if in.addSpecial {
+		ids = append(m.Tokenizer.Encode("", tokenizer.EncodeOptions{AddBOS: true}), ids...)
+	}
+	return ids, nil
 }
 
 // parseChatLogprobs reads logprobs, a switch here, and top_logprobs.
@@ -67,15 +91,15 @@ func (o object) parseChatLogprobs(p *options) error {
 		return nil
 	}
 	if !on && *top > 0 {
-		return bad("top_logprobs", "only allowed when 'logprobs' is true.")
+		return bad("top_logprobs", "%d of them are only allowed when 'logprobs' is true.", *top)
 	}
 	p.sampling.TopLogprobs = uint32(*top)
 	return nil
 }
 
 // parseConversation reads messages and what else templates see.
-func (o object) parseConversation() (*chat.Input, error) {
-	in := &chat.Input{}
+func (o object) parseConversation() (*conversation, error) {
+	in := &conversation{}
 	var err error
 	if in.Messages, err = o.parseMessages(); err != nil {
 		return nil, err
@@ -86,33 +110,30 @@ func (o object) parseConversation() (*chat.Input, error) {
 	if in.AddGenerationPrompt, err = o.flag("add_generation_prompt", !in.ContinueFinalMessage); err != nil {
 		return nil, err
 	}
+	if in.ContinueFinalMessage && in.AddGenerationPrompt {
+		return nil, bad("continue_final_message", "true is not compatible with 'add_generation_prompt' true: the last message is either left open or answered.")
+	}
+	if in.addSpecial, err = o.flag("add_special_tokens", false); err != nil {
+		return nil, err
+	}
+	echo, err := o.flag("echo", false)
+	if err != nil {
+		return nil, err
+	}
+	if echo {
+		in.echo = finalAnswer(in.Messages)
+	}
 	in.Kwargs, err = o.parseKwargs()
 	return in, err
 }
 
-// ownVariables are the template's variables that no request may set.
-var ownVariables = set("messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token")
-
-// parseKwargs reads chat_template_kwargs, and reasoning_effort as one of them.
-func (o object) parseKwargs() (map[string]any, error) {
-	vars := map[string]any{}
-	effort, err := o.text("reasoning_effort")
-	if err != nil {
-		return nil, err
+// finalAnswer is the text of the last message if it is the assistant's.
+func finalAnswer(messages []jinja.Value) string {
+	last := messages[len(messages)-1].(*jinja.Dict)
+	if role, _ := last.Get("role"); !isText("assistant")(role) {
+		return ""
 	}
-	if effort != "" {
-		vars["reasoning_effort"] = effort
-	}
-	more, err := o.object("chat_template_kwargs")
-	if err != nil || more == nil {
-		return vars, err
-	}
-	for i := range more.dict.Len() {
-		name := more.dict.Key(i).(jinja.String).String()
-		if ownVariables[name] {
-			return nil, bad(more.path+name, "this variable of the chat template cannot be replaced.")
-		}
-		vars[name] = more.dict.At(i)
-	}
-	return vars, nil
+	text, _ := last.Get("content")
+	s, _ := text.(jinja.String)
+	return s.String()
 }

@@ -1,24 +1,17 @@
 package gateway
 
-import (
-	"github.com/nanofleet/nanofleet/engine/chat/jinja"
-	"github.com/nanofleet/nanofleet/engine/tokenizer"
-)
+import "unicode/utf8"
 
 // defaultCompletionTokens is the length of a completion by default.
 const defaultCompletionTokens = 16
 
 // completions answers POST /v1/completions.
 func (g *Gateway) completions(x *exchange) error {
-	body, err := x.body()
+	body, p, err := x.options()
 	if err != nil {
 		return err
 	}
-	p, err := body.parseOptions()
-	if err != nil {
-		return err
-	}
-	shape, err := body.parseTextShape(p)
+	top, err := body.integer("logprobs", 0, maxTopLogprobs)
 	if err != nil {
 		return err
 	}
@@ -26,32 +19,62 @@ func (g *Gateway) completions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if echo && shape.logprobs {
-		return unsupported("echo", "logprobs of the prompt are not supported; leave out 'echo' or 'logprobs'.")
-	}
-	prompts, err := body.parsePrompts()
+	prompts, err := body.parsePrompts("prompt", maxPrompts)
 	if err != nil {
+		return err
+	}
+	if err := p.checkCompletion(prompts.len(), echo); err != nil {
 		return err
 	}
 	m, err := g.resolve(x, p.model)
 	if err != nil {
 		return err
 	}
-	if n := prompts.len() * p.choices; n > maxSequences {
-		return bad("n", "%d choices of %d prompts are %d sequences. Expected at most %d.", p.choices, prompts.len(), n, maxSequences)
-	}
-	j := prompts.job(p, m)
+	j := &job{options: p, model: m, prompts: prompts.encode(m)}
+	cut := j.cutPrompts()
 	if p.maxTokens == 0 {
 		p.maxTokens = j.defaultLength()
 	}
 	if err := j.check("prompt"); err != nil {
 		return err
 	}
-	shape.offset = make([]int, len(j.prompts)*j.choices)
-	if echo {
-		shape.echo = prompts.echoes(j)
+	s := &textShape{style: j.style(top != nil), offset: make([]int, len(j.prompts)*j.candidates)}
+	if top != nil {
+		s.top, p.sampling.TopLogprobs = int(*top), uint32(*top)
 	}
-	return j.run(x, shape)
+	p.sampling.Logprobs = s.logprobs || p.candidates > p.choices
+	if echo {
+		s.echoes(prompts, cut)
+		p.askEcho(top)
+	}
+	return j.run(x, s)
+}
+
+// checkCompletion refuses what cannot be run or told.
+func (p *options) checkCompletion(prompts int, echo bool) error {
+	if n := prompts * p.candidates; n > maxSequences {
+		field := "n"
+		if p.candidates > p.choices {
+			field = "best_of"
+		}
+		return bad(field, "%d choices of %d prompts are %d sequences. Expected at most %d.", p.candidates, prompts, n, maxSequences)
+	}
+	if err := p.checkScoring(echo); err != nil {
+		return err
+	}
+	return p.checkRanking()
+}
+
+// askEcho asks for the logprobs of the prompt that is shown with those of the answer.
+func (p *options) askEcho(top *int64) {
+	if top == nil {
+		return
+	}
+	most := uint32(*top)
+	if p.promptTop != nil {
+		most = max(most, *p.promptTop)
+	}
+	p.askTop = &most
 }
 
 // defaultLength is how long a completion gets when the request does not say: as
@@ -64,99 +87,18 @@ func (j *job) defaultLength() int {
 	return max(n, 1)
 }
 
-// parseTextShape reads logprobs, a number here.
-func (o object) parseTextShape(p *options) (*textShape, error) {
-	n, err := o.integer("logprobs", 0, maxTopLogprobs)
-	if err != nil || n == nil {
-		return &textShape{}, err
-	}
-	p.sampling.Logprobs, p.sampling.TopLogprobs = true, uint32(*n)
-	return &textShape{logprobs: true, top: int(*n)}, nil
-}
-
-// prompts are those of a request, as texts or as token ids.
-type prompts struct {
-	texts []string
-	ids   [][]int32
-}
-
-func (p *prompts) len() int { return max(len(p.texts), len(p.ids)) }
-
-const promptType = "a string, an array of strings, an array of token ids, or an array of arrays of token ids"
-
-// parsePrompts reads prompt in any of its four forms.
-func (o object) parsePrompts() (*prompts, error) {
-	switch v := o.get("prompt").(type) {
-	case nil:
-		e := bad("prompt", "you must provide a prompt.")
-		e.Code = "missing_required_parameter"
-		return nil, e
-	case jinja.String:
-		return &prompts{texts: []string{v.String()}}, nil
-	case *jinja.List:
-		return o.promptList(v.Items())
-	}
-	return nil, o.wrongType("prompt", promptType)
-}
-
-func (o object) promptList(items []jinja.Value) (*prompts, error) {
-	if len(items) == 0 {
-		return nil, bad("prompt", "the array is empty. Expected %s.", promptType)
-	}
-	if _, ok := integerOf(items[0]); ok {
-		ids, err := tokenIDs("prompt", items)
-		return &prompts{ids: [][]int32{ids}}, err
-	}
-	if len(items) > maxPrompts {
-		return nil, bad("prompt", "%d prompts. Expected at most %d.", len(items), maxPrompts)
-	}
-	p := &prompts{}
-	for _, item := range items {
-		if err := p.add(o, item); err != nil {
-			return nil, err
-		}
-	}
-	if len(p.texts) > 0 && len(p.ids) > 0 {
-		return nil, o.wrongType("prompt", promptType)
-	}
-	return p, nil
-}
-
-func (p *prompts) add(o object, item jinja.Value) error {
-	switch v := item.(type) {
-	case jinja.String:
-		p.texts = append(p.texts, v.String())
-		return nil
-	case *jinja.List:
-		ids, err := tokenIDs("prompt", v.Items())
-		p.ids = append(p.ids, ids)
-		return err
-	}
-	return o.wrongType("prompt", promptType)
-}
-
-// job is what the prompts ask of a model.
-func (p *prompts) job(o *options, m *Model) *job {
-	list := p.ids
-	for _, text := range p.texts {
-		list = append(list, m.Tokenizer.Encode(text, tokenizer.EncodeOptions{AddBOS: true}))
-	}
-	return &job{options: o, model: m, prompts: list}
-}
-
-// echoes are the texts that come before each choice.
-func (p *prompts) echoes(j *job) []string {
-	var list []string
-	for i := range j.prompts {
-		text := ""
-		if len(p.texts) > 0 {
-			text = p.texts[i]
+// echoes prepares the shape to show the prompts: as they were sent, or what is left of
+// them if they were cut.
+func (s *textShape) echoes(p *prompts, cut bool) {
+	s.echo = make([]string, len(s.job.prompts))
+	for i, ids := range s.job.prompts {
+		if len(p.texts) > 0 && !cut {
+			s.echo[i] = p.texts[i]
 		} else {
-			text = j.model.Tokenizer.Decode(p.ids[i], tokenizer.DecodeOptions{})
-		}
-		for range j.choices {
-			list = append(list, text)
+			s.echo[i] = s.job.model.text(ids)
 		}
 	}
-	return list
+	for i := range s.offset {
+		s.offset[i] = utf8.RuneCountInString(s.echo[i/s.job.candidates])
+	}
 }

@@ -1,5 +1,6 @@
-// Package gateway is the OpenAI-compatible HTTP surface: /v1/chat/completions,
-// /v1/completions and /v1/models, whole and streamed.
+// Package gateway is the OpenAI-compatible HTTP surface: /v1/chat/completions and
+// /v1/completions, whole and streamed, /v1/embeddings and /v1/models; and vLLM's
+// /tokenize and /detokenize.
 //
 // A request is read once, strictly (package-wide rule: what is authorised is
 // what runs): keys given twice or in another case, numbers out of bounds and

@@ -67,8 +67,10 @@ func (e *Error) headers(h http.Header) {
 	if e.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	if e.Type == "insufficient_quota" {
-		h.Set("X-Should-Retry", "false") // a spent budget does not come back in seconds
+	switch {
+	case e.Type == "insufficient_quota", // a spent budget does not come back in seconds
+		e.Code == "numeric_error", e.Code == "request_ended_engines": // the same again is computed the same
+		h.Set("X-Should-Retry", "false")
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
@@ -82,6 +84,13 @@ func bad(param, format string, args ...any) *Error {
 		Status: http.StatusBadRequest, Code: "invalid_value", Param: param,
 		Message: fmt.Sprintf("Invalid '%s': ", param) + fmt.Sprintf(format, args...),
 	}
+}
+
+// missing is a 400 about a field that must be there.
+func missing(param, format string, args ...any) *Error {
+	e := bad(param, format, args...)
+	e.Code = "missing_required_parameter"
+	return e
 }
 
 // unsupported is a 400 about a field that is known and not served.
@@ -111,6 +120,8 @@ func FromWire(w *wire.Error) *Error {
 		e.Status, e.Code = http.StatusRequestTimeout, "deadline_exceeded"
 	case wire.ErrorCode_ERROR_CODE_NUMERIC:
 		e.Code = "numeric_error"
+	case wire.ErrorCode_ERROR_CODE_POISON:
+		e.Status, e.Code = http.StatusUnprocessableEntity, "request_ended_engines"
 	}
 	if e.Message == "" {
 		e.Message = http.StatusText(e.Status)

@@ -24,6 +24,7 @@ type exchange struct {
 	id       string // for logs: random, behind the client's own id where it sent one
 	identity Identity
 	started  time.Time
+	times    times
 	record   Record
 	sent     bool // the status line is out
 }
@@ -31,12 +32,35 @@ type exchange struct {
 func newExchange(g *Gateway, endpoint string, w http.ResponseWriter, r *http.Request, now time.Time) *exchange {
 	x := &exchange{g: g, endpoint: endpoint, w: w, r: r, started: now, random: strings.ToLower(rand.Text())}
 	x.id = x.random
-	shown := x.id
+	w.Header().Set("X-Request-Id", x.id)
 	if client := r.Header.Get("X-Request-Id"); validID(client) {
-		x.id, shown = client+"."+x.random, client
+		x.rename(client)
 	}
-	w.Header().Set("X-Request-Id", shown)
 	return x
+}
+
+// rename gives the request the id that its client knows it by.
+func (x *exchange) rename(client string) {
+	x.id = client + "." + x.random
+	x.w.Header().Set("X-Request-Id", client)
+}
+
+// options reads the body and what its kind shares with its likes.
+func (x *exchange) options() (object, *options, error) {
+	return x.parse(object.parseOptions)
+}
+
+// parse reads the body and its options.
+func (x *exchange) parse(options func(object) (*options, error)) (object, *options, error) {
+	body, err := x.body()
+	if err != nil {
+		return object{}, nil, err
+	}
+	p, err := options(body)
+	if err == nil && p.requestID != "" {
+		x.rename(p.requestID)
+	}
+	return body, p, err
 }
 
 // maxIDBytes bounds a client's request id.
@@ -65,6 +89,11 @@ func (x *exchange) run(serve func(*exchange) error) (err error) {
 		return &Error{Status: http.StatusUnauthorized, Code: "invalid_api_key", Message: err.Error()}
 	}
 	x.identity = identity
+	leave, err := x.g.crowd.enter(identity.KeyID)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return serve(x)
 }
 
@@ -124,9 +153,19 @@ func (x *exchange) write(status int, body any) {
 
 // header sends the status line, with the time the request took so far.
 func (x *exchange) header(status int) {
-	x.w.Header().Set("Openai-Processing-Ms", strconv.FormatInt(time.Since(x.started).Milliseconds(), 10))
+	now, h := time.Now(), x.w.Header()
+	h.Set("Openai-Processing-Ms", strconv.FormatInt(now.Sub(x.started).Milliseconds(), 10))
+	if !x.times.sent.IsZero() {
+		h.Set("X-Nanofleet-Queue-Ms", milliseconds(x.times.waited(now)))
+		h.Set("X-Nanofleet-Overhead-Ms", milliseconds(x.times.overhead(x.started, now)))
+	}
 	x.w.WriteHeader(status)
 	x.sent = true
+}
+
+// milliseconds with three decimals.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 3, 64)
 }
 
 // marshal is JSON as OpenAI sends it: no HTML escapes, a newline at the end.

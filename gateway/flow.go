@@ -13,19 +13,30 @@ import (
 // part is what came from one sequence since the last time it was taken.
 type part struct {
 	accepted *wire.Accepted
+	prompt   []*wire.Logprob // of the prompt's tokens but the first
+	vector   []float32
 	text     []byte
-	tokens   int
+	ids      []int32
+	unshown  int // tokens that nobody asked for
 	logprobs []*wire.Logprob
 	finished *wire.Finished
+	queue    time.Duration // with accepted: from the call of the router
+	engine   time.Duration // with finished: queue, and what the engine took
 	err      error
 }
 
 // reset empties the part and keeps its memory.
-func (p *part) reset() { *p = part{text: p.text[:0], logprobs: p.logprobs[:0]} }
+func (p *part) reset() {
+	*p = part{text: p.text[:0], ids: p.ids[:0], logprobs: p.logprobs[:0], prompt: p.prompt[:0]}
+}
+
+// tokens counts those that came.
+func (p *part) tokens() int { return len(p.ids) + p.unshown }
 
 // quiet says that nothing came.
 func (p *part) quiet() bool {
-	return p.accepted == nil && p.tokens == 0 && len(p.text) == 0 && p.finished == nil && p.err == nil
+	return p.accepted == nil && p.tokens() == 0 && len(p.text) == 0 && len(p.prompt) == 0 && p.vector == nil &&
+		p.finished == nil && p.err == nil
 }
 
 // sink turns parts into an answer.
@@ -40,7 +51,9 @@ type sink interface {
 // text and delays nobody.
 type flow struct {
 	x      *exchange
-	model  string
+	job    *job
+	clocks *clocks
+	slots  chan struct{} // taken while a sequence runs
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	wake   chan struct{} // one wake-up is kept
@@ -57,10 +70,12 @@ type flow struct {
 type count struct{ prompt, cached, generated int }
 
 // newFlow starts the sequences.
-func newFlow(x *exchange, model string, list []*wire.GenerateRequest) *flow {
+func newFlow(x *exchange, j *job) *flow {
 	ctx, cancel := context.WithCancel(x.r.Context())
+	list := j.sequences(x)
 	f := &flow{
-		x: x, model: model, cancel: cancel, wake: make(chan struct{}, 1), open: len(list),
+		x: x, job: j, clocks: x.g.clocks(x, j), slots: make(chan struct{}, j.parallel()),
+		cancel: cancel, wake: make(chan struct{}, 1), open: len(list),
 		pending: make([]part, len(list)), taken: make([]part, len(list)), counts: make([]count, len(list)),
 	}
 	for i, req := range list {
@@ -79,12 +94,19 @@ var errCut = errors.New("gateway: a sequence ended without saying why")
 // read follows one sequence to its end.
 func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err error) {
 	defer guard(&err)
-	s, err := f.x.g.Router.Generate(ctx, f.model, req)
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	clock := f.clocks.start()
+	defer func() { clock.end(err) }()
+	s, err := f.x.g.Router.Generate(ctx, f.job.model.Name, req)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	last := time.Time{}
 	for {
 		ev, err := s.Recv()
 		if errors.Is(err, io.EOF) {
@@ -95,16 +117,18 @@ func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err 
 		}
 		switch e := ev.GetEvent().(type) {
 		case *wire.GenerateEvent_Accepted:
-			f.put(i, func(p *part) { p.accepted = e.Accepted })
+			queue := clock.accepted()
+			f.put(i, func(p *part) { p.accepted, p.queue = e.Accepted, queue })
+		case *wire.GenerateEvent_PromptLogprobs:
+			f.put(i, func(p *part) { p.prompt = append(p.prompt, e.PromptLogprobs.GetTokens()...) })
+		case *wire.GenerateEvent_Pooled:
+			f.put(i, func(p *part) { p.vector = e.Pooled.GetValues() })
 		case *wire.GenerateEvent_Tokens:
-			now := time.Now()
-			if !last.IsZero() {
-				f.x.g.metrics.step(f.x.endpoint, len(e.Tokens.GetIds()), now.Sub(last))
-			}
-			last = now
-			f.put(i, func(p *part) { p.add(e.Tokens) })
+			clock.step(len(e.Tokens.GetIds()))
+			f.put(i, func(p *part) { p.add(e.Tokens, f.job.scoring) })
 		case *wire.GenerateEvent_Finished:
-			f.put(i, func(p *part) { p.finished = e.Finished })
+			engine := clock.finished(e.Finished)
+			f.put(i, func(p *part) { p.finished, p.engine = e.Finished, engine })
 			return nil
 		case *wire.GenerateEvent_Error:
 			return FromWire(e.Error)
@@ -112,9 +136,13 @@ func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err 
 	}
 }
 
-func (p *part) add(t *wire.Tokens) {
+func (p *part) add(t *wire.Tokens, unshown bool) {
+	if unshown {
+		p.unshown += len(t.GetIds())
+		return
+	}
 	p.text = append(p.text, t.GetText()...)
-	p.tokens += len(t.GetIds())
+	p.ids = append(p.ids, t.GetIds()...)
 	p.logprobs = append(p.logprobs, t.GetLogprobs()...)
 }
 
@@ -147,7 +175,7 @@ func (c *count) add(p *part) {
 	if a := p.accepted; a != nil {
 		c.prompt, c.cached = int(a.GetPromptTokens()), int(a.GetCachedTokens())
 	}
-	c.generated += p.tokens
+	c.generated += p.tokens()
 	if d := p.finished; d != nil {
 		c.prompt, c.cached, c.generated = int(d.GetPromptTokens()), int(d.GetCachedTokens()), int(d.GetGeneratedTokens())
 	}
@@ -184,9 +212,10 @@ func (f *flow) round(out sink) error {
 		if p.quiet() {
 			continue
 		}
-		if p.tokens > 0 && f.x.record.FirstToken == 0 {
+		if p.tokens() > 0 && f.x.record.FirstToken == 0 {
 			f.x.record.FirstToken = time.Since(f.x.started)
 		}
+		f.x.times.take(p)
 		if p.err != nil {
 			return p.err
 		}

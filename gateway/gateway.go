@@ -47,7 +47,8 @@ type Stream interface {
 	Close() error
 }
 
-// Deps are the surroundings of a gateway. All are required.
+// Deps are the surroundings of a gateway. All are required but those that say what
+// their zero means.
 type Deps struct {
 	Auth    Authenticator
 	Catalog Catalog
@@ -56,24 +57,41 @@ type Deps struct {
 	Audit   Auditor
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	Aliases prometheus.Registerer // takes the metrics under vLLM's names; nil: they are not kept
+	AtOnce  int                   // requests of one key under way at once; 0: any number
 }
 
 // Gateway serves /v1/. It is safe for concurrent use.
 type Gateway struct {
 	Deps
 	metrics   *metrics
+	aliases   *aliases
+	crowd     *crowd
 	mux       *http.ServeMux
 	keepAlive time.Duration
 }
 
-// New makes the handler of everything under /v1/ and registers its metrics.
+// Paths are those that a gateway serves: everything below the ones that end in a slash.
+var Paths = []string{"/v1/", "/tokenize", "/detokenize"}
+
+// New makes the handler of everything under Paths and registers its metrics.
 func New(d Deps) *Gateway {
-	g := &Gateway{Deps: d, metrics: newMetrics(d.Metrics), mux: http.NewServeMux(), keepAlive: keepAlive}
+	g := &Gateway{
+		Deps: d, metrics: newMetrics(d.Metrics), aliases: newAliases(d.Aliases),
+		crowd: &crowd{most: d.AtOnce, present: map[string]int{}}, mux: http.NewServeMux(), keepAlive: keepAlive,
+	}
 	g.handle("POST /v1/chat/completions", "chat", g.chatCompletions)
 	g.handle("POST /v1/completions", "completions", g.completions)
+	g.handle("POST /v1/embeddings", "embeddings", g.embeddings)
+	for _, prefix := range []string{"", "/v1"} {
+		g.handle("POST "+prefix+"/tokenize", "tokenize", g.tokenize)
+		g.handle("POST "+prefix+"/detokenize", "detokenize", g.detokenize)
+	}
 	g.handle("GET /v1/models", "models", g.listModels)
 	g.handle("GET /v1/models/{model...}", "models", g.showModel)
-	g.handle("/v1/", "unknown", unknownPath)
+	for _, path := range Paths {
+		g.handle(path, "unknown", unknownPath)
+	}
 	return g
 }
 
@@ -93,6 +111,11 @@ func (g *Gateway) handle(pattern, endpoint string, serve func(*exchange) error) 
 var allowed = map[string]string{
 	"/v1/chat/completions": http.MethodPost,
 	"/v1/completions":      http.MethodPost,
+	"/v1/embeddings":       http.MethodPost,
+	"/v1/tokenize":         http.MethodPost,
+	"/v1/detokenize":       http.MethodPost,
+	"/tokenize":            http.MethodPost,
+	"/detokenize":          http.MethodPost,
 	"/v1/models":           http.MethodGet,
 }
 

@@ -19,9 +19,9 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the answers that came into testdata")
 
-// conversation is that of messages, as a request would give it.
-func conversation(messages []tiny.Message) *chat.Input {
-	in := &chat.Input{AddGenerationPrompt: true}
+// spoken is a conversation of messages, as a request would give it.
+func spoken(messages []tiny.Message) *conversation {
+	in := &conversation{Input: chat.Input{AddGenerationPrompt: true}}
 	for _, m := range messages {
 		d := jinja.NewDict()
 		d.Set("role", jinja.Untrusted(m.Role))
@@ -53,10 +53,13 @@ func (f flushes) Flush() { f.flushed <- struct{}{} }
 func (s *stage) lockstep(method, path, body string) *httptest.ResponseRecorder {
 	w := flushes{httptest.NewRecorder(), make(chan struct{}, 100)}
 	if then := s.actor.event; strings.Contains(body, `"stream":true`) {
+		shown := false // the event before this one
 		s.actor.event = func(i int, ev *wire.GenerateEvent) error {
-			if i > 0 {
+			_, next := ev.GetEvent().(*wire.GenerateEvent_PromptLogprobs)
+			if shown && !(next && i > 1) {
 				<-w.flushed
 			}
+			shown = ev.GetTokens() == nil || !strings.Contains(body, `"max_tokens":0`)
 			if then == nil {
 				return nil
 			}

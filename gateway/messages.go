@@ -18,9 +18,7 @@ func (o object) parseMessages() ([]jinja.Value, error) {
 		return nil, err
 	}
 	if len(items) == 0 {
-		e := bad("messages", "you must provide at least one message.")
-		e.Code = "missing_required_parameter"
-		return nil, e
+		return nil, missing("messages", "you must provide at least one message.")
 	}
 	if len(items) > maxMessages {
 		return nil, bad("messages", "%d messages. Expected at most %d.", len(items), maxMessages)
@@ -37,12 +35,6 @@ func (o object) parseMessages() ([]jinja.Value, error) {
 		}
 	}
 	return out, nil
-}
-
-func wrongItem(path, want string, got jinja.Value) error {
-	e := bad(path, "expected %s, but got %s instead.", want, jsonType(got))
-	e.Code = "invalid_type"
-	return e
 }
 
 // unservedInMessage are fields of a message that would change the prompt and are
@@ -97,9 +89,7 @@ func (o object) content(role string) (string, error) {
 		if role == "assistant" {
 			return "", nil
 		}
-		e := bad(o.path+"content", "a message of the role '%s' needs a content.", role)
-		e.Code = "missing_required_parameter"
-		return "", e
+		return "", missing(o.path+"content", "a message of the role '%s' needs a content.", role)
 	case jinja.String:
 		return v.String(), nil
 	case *jinja.List:

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -52,16 +51,4 @@ func (m *metrics) done(r *Record) {
 	m.tokens.WithLabelValues("prompt").Add(float64(r.Prompt))
 	m.tokens.WithLabelValues("cached").Add(float64(r.Cached))
 	m.tokens.WithLabelValues("generated").Add(float64(r.Generated))
-}
-
-// step counts n tokens that came d after those before them.
-func (m *metrics) step(endpoint string, n int, d time.Duration) {
-	if n == 0 {
-		return
-	}
-	each := d.Seconds() / float64(n)
-	h := m.interToken.WithLabelValues(endpoint)
-	for range n {
-		h.Observe(each)
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nanofleet/nanofleet/engine/chat"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
+	"github.com/nanofleet/nanofleet/wire"
 )
 
 // ErrNoModel is returned by a [Catalog] for a name that the project has not.
@@ -19,6 +20,8 @@ type Model struct {
 	Tokenizer  *tokenizer.Tokenizer
 	Template   *chat.Template // nil: the model cannot chat
 	Context    int            // most tokens of prompt and answer together
+	Width      int            // of a pooled vector; 0: not known
+	Pooling    wire.Pooling   // the model's own; none: it has not said
 	BOS, EOS   string         // as the template sees them; "" where the model has none
 	Created    time.Time
 }

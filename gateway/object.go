@@ -61,9 +61,32 @@ func (o object) get(name string) jinja.Value {
 }
 
 func (o object) wrongType(name, want string) error {
-	e := bad(o.path+name, "expected %s, but got %s instead.", want, jsonType(o.get(name)))
+	return wrongItem(o.path+name, want, o.get(name))
+}
+
+func wrongItem(path, want string, got jinja.Value) error {
+	e := bad(path, "expected %s, but got %s instead.", want, shown(got))
 	e.Code = "invalid_type"
 	return e
+}
+
+// shown is a value as messages quote it: its type, and what it is if that is short.
+func shown(v jinja.Value) string {
+	switch v := v.(type) {
+	case jinja.Bool:
+		return fmt.Sprintf("%s (%t)", jsonType(v), bool(v))
+	case jinja.Int:
+		return fmt.Sprintf("%s (%d)", jsonType(v), int64(v))
+	case jinja.Float:
+		return fmt.Sprintf("%s (%g)", jsonType(v), float64(v))
+	case jinja.BigInt:
+		return fmt.Sprintf("%s (%g)", jsonType(v), v.Float())
+	case jinja.String:
+		return fmt.Sprintf("%s ('%s')", jsonType(v), clip(v.String()))
+	case *jinja.List:
+		return fmt.Sprintf("%s of %d", jsonType(v), v.Len())
+	}
+	return jsonType(v)
 }
 
 // text is a string field; "" if absent.
@@ -75,6 +98,15 @@ func (o object) text(name string) (string, error) {
 		return v.String(), nil
 	}
 	return "", o.wrongType(name, "a string")
+}
+
+// short is a string field of at most so many bytes.
+func (o object) short(name string, most int) (string, error) {
+	s, err := o.text(name)
+	if err == nil && len(s) > most {
+		err = bad(o.path+name, "a string of %d bytes. Expected at most %d.", len(s), most)
+	}
+	return s, err
 }
 
 // flag is a boolean field; other if absent.
@@ -95,8 +127,8 @@ func (o object) integer(name string, low, high int64) (*int64, error) {
 		return nil, nil
 	}
 	n, ok := integerOf(v)
-	if _, big := v.(jinja.BigInt); big {
-		return nil, bad(o.path+name, "integer out of range. Expected a value from %d to %d.", low, high)
+	if big, is := v.(jinja.BigInt); is {
+		return nil, bad(o.path+name, "integer out of range. Expected a value from %d to %d, but got %g instead.", low, high, big.Float())
 	}
 	if !ok {
 		return nil, o.wrongType(name, "an integer")

@@ -12,13 +12,22 @@ type job struct {
 	*options
 	model   *Model
 	prompts [][]int32
+	pool    wire.Pooling
 }
 
-// sequences are the job's wire requests: choices of the first prompt first.
+// parallel is how many sequences run at once.
+func (j *job) parallel() int {
+	if j.pool != wire.Pooling_POOLING_NONE {
+		return maxPooledAtOnce
+	}
+	return maxSequences
+}
+
+// sequences are the job's wire requests: candidates of the first prompt first.
 func (j *job) sequences(x *exchange) []*wire.GenerateRequest {
-	var list []*wire.GenerateRequest
+	list := make([]*wire.GenerateRequest, 0, len(j.prompts)*j.candidates)
 	for _, prompt := range j.prompts {
-		for choice := range j.choices {
+		for choice := range j.candidates {
 			list = append(list, j.sequence(x, prompt, choice, len(list)))
 		}
 	}
@@ -26,27 +35,46 @@ func (j *job) sequences(x *exchange) []*wire.GenerateRequest {
 }
 
 func (j *job) sequence(x *exchange, prompt []int32, choice, index int) *wire.GenerateRequest {
-	id := x.id
+	req := &wire.GenerateRequest{
+		RequestId:      x.id,
+		Project:        x.identity.Project,
+		Prompt:         prompt,
+		MaxTokens:      uint32(j.maxTokens),
+		MinTokens:      uint32(j.minTokens),
+		Sampling:       j.sampling,
+		Seed:           j.seed,
+		Choice:         uint32(choice),
+		Stop:           j.stop,
+		StopTokens:     j.stopTokens,
+		IgnoreEos:      j.ignoreEOS,
+		IncludeStop:    j.includeStop,
+		KeepSpecial:    j.keepSpecial,
+		Priority:       j.priority,
+		CacheSalt:      saltOf(x.identity.Project, j.salt),
+		PromptLogprobs: j.askTop,
+		Pool:           j.pool,
+	}
 	if index > 0 {
-		id = fmt.Sprintf("%s-%d", x.id, index)
+		req.RequestId = fmt.Sprintf("%s-%d", x.id, index)
 	}
-	return &wire.GenerateRequest{
-		RequestId:   id,
-		Project:     x.identity.Project,
-		Prompt:      prompt,
-		MaxTokens:   uint32(j.maxTokens),
-		MinTokens:   uint32(j.minTokens),
-		Sampling:    j.sampling,
-		Seed:        j.seed,
-		Choice:      uint32(choice),
-		Stop:        j.stop,
-		StopTokens:  j.stopTokens,
-		IgnoreEos:   j.ignoreEOS,
-		IncludeStop: j.includeStop,
-		KeepSpecial: j.keepSpecial,
-		Priority:    j.priority,
-		CacheSalt:   saltOf(x.identity.Project, j.salt),
+	if j.timeout > 0 {
+		req.DeadlineUnixMs = x.started.Add(j.timeout).UnixMilli()
 	}
+	return req
+}
+
+// cutPrompts keeps the end of prompts that are too long, where the request says so.
+func (j *job) cutPrompts() (cut bool) {
+	most := j.truncate
+	if most == -1 {
+		most = max(j.model.Context-max(j.maxTokens, 1), 1)
+	}
+	for i, prompt := range j.prompts {
+		if most > 0 && len(prompt) > most {
+			j.prompts[i], cut = prompt[len(prompt)-most:], true
+		}
+	}
+	return cut
 }
 
 // saltOf separates prefix caches: by project always, and by the request's own
@@ -60,16 +88,16 @@ func (j *job) check(promptField string) error {
 		if err := j.checkLength(promptField, len(prompt)); err != nil {
 			return err
 		}
-		if err := j.checkIDs(promptField, prompt); err != nil {
+		if err := j.model.checkIDs(promptField, prompt); err != nil {
 			return err
 		}
 	}
-	for _, b := range j.sampling.Biases {
-		if err := j.checkIDs("logit_bias", []int32{b.Token}); err != nil {
+	for _, b := range j.sampling.GetBiases() {
+		if err := j.model.checkIDs("logit_bias", []int32{b.Token}); err != nil {
 			return err
 		}
 	}
-	return j.checkIDs("stop_token_ids", j.stopTokens)
+	return j.model.checkIDs("stop_token_ids", j.stopTokens)
 }
 
 func (j *job) checkLength(field string, prompt int) error {
@@ -88,9 +116,9 @@ func (j *job) checkLength(field string, prompt int) error {
 	return e
 }
 
-func (j *job) checkIDs(field string, ids []int32) error {
+func (m *Model) checkIDs(field string, ids []int32) error {
 	for _, id := range ids {
-		if n := j.model.Tokenizer.VocabSize(); int(id) >= n {
+		if n := m.Tokenizer.VocabSize(); int(id) >= n {
 			return bad(field, "token id %d is out of range. The vocabulary has %d tokens.", id, n)
 		}
 	}
@@ -105,7 +133,7 @@ func (j *job) tokens() int {
 		if most == 0 {
 			most = j.model.Context - len(prompt)
 		}
-		total += len(prompt) + j.choices*most
+		total += len(prompt) + j.candidates*most
 	}
 	return total
 }

@@ -78,15 +78,18 @@ func TestLogprobShapes(t *testing.T) {
 		{Id: 3, Token: []byte{0xe2, 0x82}, Logprob: float32(math.NaN())},
 		{Id: 4, Token: []byte{0xac}, Logprob: -1e-7},
 	}
-	chat := string(appendChatLogprobs(nil, list))
-	want := `{"content":[{"token":"né","logprob":-9999,"bytes":[110,195,169],"top_logprobs":[{"token":"x","logprob":-1,"bytes":[120]}]},` +
-		`{"token":"` + "\ufffd\ufffd" + `","logprob":-9999,"bytes":[226,130],"top_logprobs":[]},{"token":"` + "\ufffd" + `","logprob":-0.0000001,"bytes":[172],"top_logprobs":[]}],"refusal":null}`
+	chat := string(appendChatLogprobs(nil, list, false))
+	want := `{"content":[{"token":"né","logprob":-9999.0,"bytes":[110,195,169],"top_logprobs":[{"token":"x","logprob":-1,"bytes":[120]}]},` +
+		`{"token":"` + "\ufffd\ufffd" + `","logprob":-9999.0,"bytes":[226,130],"top_logprobs":[]},{"token":"` + "\ufffd" + `","logprob":-0.0000001,"bytes":[172],"top_logprobs":[]}],"refusal":null}`
 	if chat != want {
 		t.Errorf("chat: %s\nwant: %s", chat, want)
 	}
-	text := string(appendTextLogprobs(nil, list, 1, 10))
-	want = `{"tokens":["né","bytes:\\xe2\\x82","bytes:\\xac"],"token_logprobs":[-9999,-9999,-0.0000001],` +
-		`"top_logprobs":[{"x":-1,"né":-9999},{"bytes:\\xe2\\x82":-9999},{"bytes:\\xac":-0.0000001}],"text_offset":[10,12,13]}`
+	at := 10
+	tokens := &textTokens{top: 1, at: &at}
+	tokens.add(list)
+	text := string(tokens.append(nil))
+	want = `{"tokens":["né","bytes:\\xe2\\x82","bytes:\\xac"],"token_logprobs":[-9999.0,-9999.0,-0.0000001],` +
+		`"top_logprobs":[{"x":-1,"né":-9999.0},{"bytes:\\xe2\\x82":-9999.0},{"bytes:\\xac":-0.0000001}],"text_offset":[10,12,13]}`
 	if text != want {
 		t.Errorf("text: %s\nwant: %s", text, want)
 	}

@@ -14,13 +14,15 @@ type promptDetails struct {
 }
 
 // usage is what the job's sequences used so far. Cached are the tokens that the
-// first choice of each prompt found in the prefix cache: the others share them.
+// first candidate of each prompt found in the prefix cache: the others share them.
 func (j *job) usage(counts []count) usage {
 	u := usage{Details: &promptDetails{}}
 	for i, c := range counts {
-		u.Completion += c.generated
-		if i%j.choices == 0 {
-			u.Prompt += len(j.prompts[i/j.choices])
+		if !j.scoring {
+			u.Completion += c.generated
+		}
+		if i%j.candidates == 0 {
+			u.Prompt += len(j.prompts[i/j.candidates])
 			u.Details.Cached += c.cached
 		}
 	}
@@ -34,7 +36,7 @@ func (j *job) spent(counts []count) int {
 	total := 0
 	for i, prompt := range j.prompts {
 		reached := false
-		for _, c := range counts[i*j.choices : (i+1)*j.choices] {
+		for _, c := range counts[i*j.candidates : (i+1)*j.candidates] {
 			total += c.generated
 			reached = reached || c.prompt > 0
 		}
