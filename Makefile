@@ -66,6 +66,7 @@ test: ## set up and run everything that needs no GPU (what CI runs)
 .PHONY: setup
 setup: bin/nanofleet $(VENV)/.clients $(CLIENTS)/node_modules/.package-lock.json $(QWEN3) $(LLAMA2) $(MISTRAL) ## fetch what the tests need
 	@scripts/fetch-smollm2 $(SMOLLM2)
+	@scripts/fetch-promtool $(CACHE)/promtool
 
 .PHONY: check
 check: ## gofmt, vet, staticcheck

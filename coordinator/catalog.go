@@ -40,6 +40,7 @@ func (c *catalog) Resolve(project, name string) (*gateway.Model, error) {
 		Tokenizer:  meta.Tokenizer,
 		Template:   meta.Template,
 		Context:    int(context),
+		Width:      int(meta.Config.Hidden),
 		BOS:        meta.BOSText,
 		EOS:        meta.EOSText,
 		Created:    time.UnixMilli(route.CreatedMS),

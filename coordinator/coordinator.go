@@ -43,12 +43,17 @@ type Coordinator struct {
 	agents   *agents.Server
 	live     *liveView
 	metrics  *prometheus.Registry
+	aliases  *prometheus.Registry // the same under vLLM's names
 	caughtUp chan struct{} // closed once the state is as last committed
 	founded  atomic.Bool   // the admin key exists: operators can work
 }
 
 // shutdownGrace is how long open requests may go on after a stop is asked for.
 const shutdownGrace = 5 * time.Second
+
+// requestsAtOnce bounds what one key has under way: more than any fleet computes at
+// once, and few enough that one key cannot fill the memory with bodies.
+const requestsAtOnce = 4096
 
 // newID draws a short random id: 60 bits, lower case.
 func newID() string { return strings.ToLower(rand.Text()[:12]) }
@@ -74,7 +79,7 @@ func open(cfg Config) (*Coordinator, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &Coordinator{cfg: cfg, log: cfg.Log, metrics: prometheus.NewRegistry(), caughtUp: make(chan struct{})}
+	c := &Coordinator{cfg: cfg, log: cfg.Log, metrics: prometheus.NewRegistry(), aliases: prometheus.NewRegistry(), caughtUp: make(chan struct{})}
 	if err := c.openParts(); err != nil {
 		c.close()
 		return nil, err
@@ -172,7 +177,7 @@ func (c *Coordinator) run(ctx context.Context) error {
 	g.Go(func() error { return c.serveFleet(ctx) })
 	g.Go(func() error { return serveHTTP(ctx, c.fleet.TCP(), c.registry.Handler(), c.log, shutdownGrace) })
 	g.Go(func() error { return serveHTTP(ctx, api, c.handler(), c.log, shutdownGrace) })
-	g.Go(func() error { return serveHTTP(ctx, metrics, c.metricsHandler(), c.log, time.Second) })
+	g.Go(func() error { return serveHTTP(ctx, metrics, c.metricsPort(), c.log, time.Second) })
 	g.Go(func() error { return c.lead(ctx) })
 	g.Go(func() error { return c.readable(ctx) })
 	g.Go(func() error { return c.renew(ctx) })
@@ -199,7 +204,8 @@ func (c *Coordinator) handler() http.Handler {
 	c.metrics.MustRegister(resumedCounter(rt), poisonedCounter(rt))
 	c.health(mux)
 	mux.Handle("GET /metrics", requireKey(keys, c.metricsHandler()))
-	mux.Handle("/v1/", gateway.New(gateway.Deps{
+	mux.Handle("GET /metrics/vllm", requireKey(keys, c.aliasHandler()))
+	openAI := gateway.New(gateway.Deps{
 		Auth:    gatewayAuth{keys},
 		Catalog: &catalog{replica: c.replica, registry: c.registry},
 		Router:  gatewayRouter{rt},
@@ -207,7 +213,12 @@ func (c *Coordinator) handler() http.Handler {
 		Limit:   gateway.Unlimited{},
 		Log:     c.log,
 		Metrics: c.metrics,
-	}))
+		Aliases: c.aliases,
+		AtOnce:  requestsAtOnce,
+	})
+	for _, path := range gateway.Paths {
+		mux.Handle(path, openAI)
+	}
 	admin.Mount(mux, admin.Deps{
 		Replica: c.replica, Registry: c.registry, Live: c.live, Auth: adminAuth{keys},
 		Now: time.Now, NewID: newID, CAHash: c.ca.Hash(), Version: c.cfg.Version,

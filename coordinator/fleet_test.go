@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -194,6 +195,13 @@ func TestAnswersThoughItsEngineIsKilled(t *testing.T) {
 	if !strings.Contains(body, "nanofleet_requests_resumed_total 1") {
 		t.Error("the metrics do not say that one request was resumed")
 	}
+	promtool(t, body)
+	_, aliases := r.fetch("http://"+cfg.Metrics+"/metrics/vllm", "")
+	for _, name := range vllmNames {
+		if !strings.Contains(aliases, "\nvllm:"+name+"{") {
+			t.Errorf("the metrics under vLLM's names have no %s", name)
+		}
+	}
 	problems, err := promlint.New(strings.NewReader(body)).Lint()
 	if err != nil || !strings.Contains(body, "nanofleet_instance_ready{") {
 		t.Errorf("metrics: %v in\n%s", err, body)
@@ -203,5 +211,31 @@ func TestAnswersThoughItsEngineIsKilled(t *testing.T) {
 	}
 	if usage == nil || resumed == nil || resumed.TotalTokens != usage.TotalTokens {
 		t.Errorf("usage %+v, resumed %+v", usage, resumed)
+	}
+}
+
+// vllmNames are metrics that dashboards made for vLLM ask for.
+var vllmNames = []string{
+	"num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "prefix_cache_queries_total", "prefix_cache_hits_total",
+	"num_preemptions_total", "prompt_tokens_total", "generation_tokens_total", "cache_config_info", "request_success_total",
+	"time_to_first_token_seconds_bucket", "inter_token_latency_seconds_bucket", "request_time_per_output_token_seconds_bucket",
+	"e2e_request_latency_seconds_bucket", "request_queue_time_seconds_bucket", "request_prefill_time_seconds_bucket",
+	"request_decode_time_seconds_bucket", "request_inference_time_seconds_bucket", "request_prompt_tokens_bucket",
+	"request_generation_tokens_bucket", "request_params_n_bucket",
+}
+
+// promtool has Prometheus' own tool check metrics, where there is one.
+func promtool(t *testing.T, metrics string) {
+	t.Helper()
+	tool := "../.cache/promtool"
+	if _, err := os.Stat(tool); err != nil {
+		if tool, err = exec.LookPath("promtool"); err != nil {
+			return // promlint is what it is made of
+		}
+	}
+	cmd := exec.Command(tool, "check", "metrics")
+	cmd.Stdin = strings.NewReader(metrics)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }

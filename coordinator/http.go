@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/nanofleet/nanofleet/gateway"
 	"github.com/nanofleet/nanofleet/internal/pki"
 )
 
@@ -21,7 +22,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	done := make(chan error, 1)
@@ -127,7 +128,12 @@ func (c *Coordinator) hold(h http.Handler, patience time.Duration) http.Handler 
 }
 
 func isStateless(path string) bool {
-	return !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/api/") && path != "/metrics"
+	for _, prefix := range append([]string{"/api/", "/metrics"}, gateway.Paths...) {
+		if strings.HasPrefix(path, prefix) {
+			return false
+		}
+	}
+	return true
 }
 
 // awaitState waits until the state is as last committed, and tells whether it is.
@@ -145,6 +151,14 @@ func (c *Coordinator) awaitState(ctx context.Context, patience time.Duration) bo
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// metricsPort serves all metrics to whoever is on this host.
+func (c *Coordinator) metricsPort() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", c.metricsHandler())
+	mux.Handle("/metrics/vllm", c.aliasHandler())
+	return mux
 }
 
 // metricsHandler serves the registry's metrics.

@@ -15,6 +15,7 @@ func (c *Coordinator) registerMetrics() {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&fleetCollector{c},
 	)
+	c.aliases.MustRegister(&aliasCollector{c})
 }
 
 // resumedCounter tells how often clients saw a pause in place of an error.
