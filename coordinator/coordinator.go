@@ -44,8 +44,8 @@ type Coordinator struct {
 	live     *liveView
 	metrics  *prometheus.Registry
 	aliases  *prometheus.Registry // the same under vLLM's names
-	caughtUp chan struct{} // closed once the state is as last committed
-	founded  atomic.Bool   // the admin key exists: operators can work
+	caughtUp chan struct{}        // closed once the state is as last committed
+	founded  atomic.Bool          // the admin key exists: operators can work
 }
 
 // shutdownGrace is how long open requests may go on after a stop is asked for.

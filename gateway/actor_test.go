@@ -132,10 +132,11 @@ type actor struct {
 
 	mu       sync.Mutex
 	requests []*wire.GenerateRequest
-	refuse   error                                     // by Generate
-	likely   func(choice uint32) float32               // the logprob of each token; nil: -1/8
-	vector   []float32                                 // what pooling gives; nil: by the prompt's length
-	event    func(i int, ev *wire.GenerateEvent) error // before each event
+	refuse   error                                             // by Generate
+	likely   func(choice uint32) float32                       // the logprob of each token; nil: -1/8
+	cut      func([]*wire.GenerateEvent) []*wire.GenerateEvent // how tokens come; nil: one by one
+	vector   []float32                                         // what pooling gives; nil: by the prompt's length
+	event    func(i int, ev *wire.GenerateEvent) error         // before each event
 	running  int
 }
 
@@ -216,7 +217,11 @@ func (a *actor) events(req *wire.GenerateRequest, answer string) []*wire.Generat
 		list = append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Pooled{Pooled: &wire.Pooled{Values: a.pooled(req)}}})
 		end.Reason = wire.FinishReason_FINISH_REASON_STOP
 	} else {
-		list = append(list, a.tokenEvents(req, answer, end)...)
+		tokens := a.tokenEvents(req, answer, end)
+		if a.cut != nil {
+			tokens = a.cut(tokens)
+		}
+		list = append(list, tokens...)
 	}
 	return append(list, &wire.GenerateEvent{Event: &wire.GenerateEvent_Finished{Finished: end}})
 }

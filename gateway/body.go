@@ -75,8 +75,12 @@ func gather(r io.Reader, announced int64) (string, error) {
 	for {
 		n, err := r.Read(piece)
 		if need := out.Len() + n; need > out.Cap() {
+			size := 2 * need
+			if int(announced) >= need {
+				size = min(size, int(announced))
+			}
 			bigger := &strings.Builder{}
-			bigger.Grow(max(need, min(2*need, int(announced))))
+			bigger.Grow(size)
 			bigger.WriteString(out.String())
 			out = bigger
 		}

@@ -69,7 +69,7 @@ func (e *Error) headers(h http.Header) {
 	}
 	switch {
 	case e.Type == "insufficient_quota", // a spent budget does not come back in seconds
-		e.Code == "deadline_exceeded", // nor does the time that the client gave
+		e.Code == "deadline_exceeded",                                // nor does the time that the client gave
 		e.Code == "numeric_error", e.Code == "request_ended_engines": // the same again is computed the same
 		h.Set("X-Should-Retry", "false")
 	}
