@@ -23,6 +23,7 @@ type text struct {
 // though nobody was told.
 func newText(t *tokenizer.Tokenizer, r *Request, eos []int32) (x *text, ended verdict) {
 	x = &text{req: r, stream: t.NewStream(!r.KeepSpecial), stops: sample.NewStops(r.Stop, r.IncludeStop)}
+	x.stream.Continue(r.Prompt[:len(r.Prompt)-r.Resumed])
 	for i, id := range r.Prompt[len(r.Prompt)-r.Resumed:] {
 		ended = x.push(id, i+1, eos)
 	}

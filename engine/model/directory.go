@@ -57,12 +57,9 @@ func (c *jsonConfig) architecture() (string, error) {
 
 // readDirectoryText reads tokenizer, template and special tokens.
 func (m *Meta) readDirectoryText(dir string, c *jsonConfig) error {
-	text, err := readText(dir, tokenizerName, maxTokenizer)
-	if err != nil {
+	var err error
+	if m.Tokenizer, err = readTokenizer(dir); err != nil {
 		return err
-	}
-	if m.Tokenizer, err = tokenizer.FromJSON(text); err != nil {
-		return inFile(tokenizerName, err)
 	}
 	t, err := readTokenizerConfig(dir)
 	if err != nil {
