@@ -39,6 +39,9 @@ type Registry interface {
 	PutChunk(ctx context.Context, digest string, n int, data []byte) error
 	// Commit verifies the files and describes the version they make.
 	Commit(ctx context.Context, project, model string, files []state.File) (state.Version, error)
+	// Inspect tells what a version's files say, Plan what it needs on a device.
+	Inspect(v state.Version, tensors bool) (api.Inspection, error)
+	Plan(v state.Version, spec api.PlanSpec) (api.Plan, error)
 	// Forget drops the bytes of removed versions that no recorded one names.
 	Forget(removed, recorded []state.Version) error
 }

@@ -21,6 +21,8 @@ func (s *server) models(a huma.API) {
 	huma.Post(a, "/api/v1/models/{name}/uploads", s.beginUpload, describe("begin-upload", "Announce the files of a version and learn which chunks are missing"), bigBody)
 	huma.Put(a, "/api/v1/blobs/{digest}/chunks/{n}", s.putChunk, describe("put-chunk", "Send one chunk of an announced file"), bigBody)
 	huma.Post(a, "/api/v1/models/{name}/versions", s.commitVersion, describe("commit-version", "Record a version once all its chunks have arrived"), bigBody, created)
+	huma.Get(a, "/api/v1/models/{name}/versions/{version}/inspection", s.inspectVersion, describe("inspect-version", "Tell what a version's files say"))
+	huma.Post(a, "/api/v1/models/{name}/versions/{version}/plan", s.planVersion, describe("plan-version", "Compute what a version needs on a device, before anything is loaded"))
 	huma.Delete(a, "/api/v1/models/{name}", s.removeModel, describe("remove-model", "Remove a model and its versions"))
 }
 
