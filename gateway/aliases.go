@@ -119,7 +119,7 @@ func (m *modelSeries) nextToken(seconds float64) {
 }
 
 // finished counts a sequence that ended well.
-func (m *modelSeries) finished(c *clock, f *wire.Finished) {
+func (m *modelSeries) finished(c *clock, f *wire.Finished, queue time.Duration) {
 	if m == nil {
 		return
 	}
@@ -134,7 +134,7 @@ func (m *modelSeries) finished(c *clock, f *wire.Finished) {
 	}
 	prefill, decode := float64(f.GetPrefillUs())/1e6, float64(f.GetDecodeUs())/1e6
 	m.histograms[hEndToEnd].Observe(time.Since(c.x.started).Seconds())
-	m.histograms[hQueue].Observe(c.admitted.Sub(c.begun).Seconds())
+	m.histograms[hQueue].Observe(queue.Seconds())
 	m.histograms[hPrefill].Observe(prefill)
 	m.histograms[hDecode].Observe(decode)
 	m.histograms[hInference].Observe(prefill + decode)

@@ -28,17 +28,18 @@ func (g *Gateway) clocks(x *exchange, j *job) *clocks {
 // clock measures one sequence; only its reader uses it.
 type clock struct {
 	*clocks
-	begun, admitted, first, last time.Time
-	ended                        bool
+	begun, first, last time.Time
+	line               time.Duration // until a stream was open
+	ended              bool
 }
 
 func (c *clocks) start() *clock { return &clock{clocks: c, begun: time.Now()} }
 
-// accepted tells how long an engine was waited for.
-func (c *clock) accepted() time.Duration {
-	c.admitted = time.Now()
-	return c.admitted.Sub(c.begun)
-}
+// opened notes that the router has found an instance.
+func (c *clock) opened() { c.line = time.Since(c.begun) }
+
+// accepted tells how long an engine was waited for, as it looks from here.
+func (c *clock) accepted() time.Duration { return time.Since(c.begun) }
 
 // step counts n tokens that came together.
 func (c *clock) step(n int) {
@@ -59,12 +60,12 @@ func (c *clock) step(n int) {
 	c.last = now
 }
 
-// finished tells how long the engine was waited for and took.
-func (c *clock) finished(f *wire.Finished) time.Duration {
+// finished tells how long the engine was waited for, and that with what it took.
+func (c *clock) finished(f *wire.Finished) (queue, all time.Duration) {
 	c.ended = true
-	c.model.finished(c, f)
-	work := time.Duration(f.GetPrefillUs()+f.GetDecodeUs()) * time.Microsecond
-	return c.admitted.Sub(c.begun) + work
+	queue = c.line + time.Duration(f.GetQueueUs())*time.Microsecond
+	c.model.finished(c, f, queue)
+	return queue, queue + time.Duration(f.GetPrefillUs()+f.GetDecodeUs())*time.Microsecond
 }
 
 // end counts a sequence that did not finish.
@@ -78,25 +79,30 @@ func (c *clock) end(err error) {
 // uses them.
 type times struct {
 	sent   time.Time     // when the sequences were sent on their way
-	queue  time.Duration // the longest wait for an engine so far
+	seen   time.Duration // the longest wait for an engine so far, as it looks from here
+	queue  time.Duration // the same, as engines tell when they have finished
 	engine time.Duration // the longest of wait and work; 0 while any runs
 	met    bool          // some engine accepted
 }
 
 // take notes what a sequence's news say.
 func (t *times) take(p *part) {
-	if p.accepted != nil {
-		t.met, t.queue = true, max(t.queue, p.queue)
+	if p.finished != nil {
+		t.met, t.queue, t.engine = true, max(t.queue, p.queue), max(t.engine, p.engine)
+	} else if p.accepted != nil {
+		t.met, t.seen = true, max(t.seen, p.queue)
 	}
-	t.engine = max(t.engine, p.engine)
 }
 
 // waited is how long engines were waited for.
 func (t *times) waited(now time.Time) time.Duration {
-	if !t.met {
+	switch {
+	case !t.met:
 		return now.Sub(t.sent)
+	case t.engine > 0:
+		return t.queue
 	}
-	return t.queue
+	return t.seen
 }
 
 // overhead is what we took ourselves: all but the engines' time, or, at the beginning

@@ -20,7 +20,7 @@ type part struct {
 	unshown  int // tokens that nobody asked for
 	logprobs []*wire.Logprob
 	finished *wire.Finished
-	queue    time.Duration // with accepted: from the call of the router
+	queue    time.Duration // with accepted, from the call of the router; with finished, as the engine tells
 	engine   time.Duration // with finished: queue, and what the engine took
 	err      error
 }
@@ -107,6 +107,7 @@ func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err 
 		return err
 	}
 	defer s.Close()
+	clock.opened()
 	for {
 		ev, err := s.Recv()
 		if errors.Is(err, io.EOF) {
@@ -127,8 +128,8 @@ func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err 
 			clock.step(len(e.Tokens.GetIds()))
 			f.put(i, func(p *part) { p.add(e.Tokens, f.job.scoring) })
 		case *wire.GenerateEvent_Finished:
-			engine := clock.finished(e.Finished)
-			f.put(i, func(p *part) { p.finished, p.engine = e.Finished, engine })
+			queue, engine := clock.finished(e.Finished)
+			f.put(i, func(p *part) { p.finished, p.queue, p.engine = e.Finished, queue, engine })
 			return nil
 		case *wire.GenerateEvent_Error:
 			return FromWire(e.Error)

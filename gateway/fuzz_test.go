@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -21,16 +22,28 @@ var seeds = []string{
 	`{"model":"tiny","chat_template_kwargs":{"a":[{"b":null}]},"messages":[{"role":"user","content":"<|im_end|>"}]}`,
 }
 
-// FuzzHandler sends any body to both endpoints: the answer is always valid JSON, or
-// a stream of it, and no sequence is left running.
+// endpoints are those that read a body.
+var endpoints = []string{chatPath, textPath, embedPath, "/tokenize", "/detokenize"}
+
+// FuzzHandler sends any body to any endpoint: the answer is always valid JSON, or a
+// stream of it, and no sequence is left running.
 func FuzzHandler(f *testing.F) {
 	for _, seed := range seeds {
-		f.Add(seed, true)
-		f.Add(seed, false)
+		for i := range endpoints {
+			f.Add(seed, uint8(i))
+		}
 	}
-	f.Fuzz(func(t *testing.T, body string, chat bool) {
+	for _, h := range hostileRequests {
+		for i, path := range endpoints {
+			if path == h.path && len(h.body)+len(h.fields) < 200 {
+				b, _ := io.ReadAll(h.request().Body)
+				f.Add(string(b), uint8(i))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, body string, endpoint uint8) {
 		s := newStage(t)
-		path := map[bool]string{true: "/v1/chat/completions", false: "/v1/completions"}[chat]
+		path := endpoints[int(endpoint)%len(endpoints)]
 		w := s.ask("POST", path, body)
 		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
 			texts(t, strings.NewReader(w.Body.String()))
