@@ -12,6 +12,7 @@ import (
 type matcher struct {
 	first  [256]int32   // root's children, by byte
 	nodes  []trieNode   // node 0 is unused, so that 0 means none
+	room   int          // nodes to make at once
 	tokens []addedToken // all added tokens, also those of the other matcher
 }
 
@@ -21,10 +22,13 @@ type trieNode struct {
 	token          int32 // index into tokens, plus one
 }
 
+// reserve makes room for tokens of so many bytes together.
+func (m *matcher) reserve(bytes int) { m.room = bytes + 1 }
+
 // add matches text for the token of number n.
 func (m *matcher) add(text string, n int) {
 	if m.nodes == nil {
-		m.nodes = make([]trieNode, 1)
+		m.nodes = make([]trieNode, 1, max(m.room, 1))
 	}
 	at := m.first[text[0]]
 	if at == 0 {

@@ -242,6 +242,7 @@ func (t *Tokenizer) setMerges(s *spec) error {
 
 func (t *Tokenizer) setMatchers(s *spec) error {
 	t.raw.tokens, t.normalised.tokens = t.added, t.added
+	t.raw.reserve(addedBytes(s.added))
 	for i := range t.added {
 		a := &t.added[i]
 		if !a.Normalized {

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+)
 
 // component is a stage of a tokenizer.json's pipeline. Each field that is read is
 // struck off: one that is left over would be an option that is not honoured.
@@ -28,7 +31,7 @@ func flatten(stage string, v any) ([]*component, error) {
 	fields, ok := v.(map[string]any)
 	kind, named := fields["type"].(string)
 	if !ok || !named {
-		return nil, malformed("%s %v is not an object with a type", stage, v)
+		return nil, malformed("%s %s is not an object with a type", stage, clip(v))
 	}
 	c := &component{stage: stage, kind: kind, fields: maps.Clone(fields)}
 	delete(c.fields, "type")
@@ -59,7 +62,7 @@ func (c *component) take(name string) (any, bool) {
 
 func (c *component) wrong(name string, v any, want string) {
 	if c.err == nil {
-		c.err = malformed("%s %s %s is %v, want %s", c.stage, c.kind, name, v, want)
+		c.err = malformed("%s %s %s is %s, want %s", c.stage, c.kind, name, clip(v), want)
 	}
 }
 
@@ -126,7 +129,7 @@ func (c *component) done() error {
 		return c.err
 	}
 	for name, v := range c.fields {
-		return unsupported("%s %s with a field %q of %v", c.stage, c.kind, name, v)
+		return unsupported("%s %s with a field %.100q of %s", c.stage, c.kind, name, clip(v))
 	}
 	return nil
 }
@@ -134,3 +137,6 @@ func (c *component) done() error {
 func (c *component) unsupported(format string, args ...any) error {
 	return unsupported("%s %q: "+format, append([]any{c.stage, c.kind}, args...)...)
 }
+
+// clip is a value for an error, cut to what a line holds.
+func clip(v any) string { return fmt.Sprintf("%.100s", fmt.Sprint(v)) }

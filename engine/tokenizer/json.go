@@ -1,6 +1,9 @@
 package tokenizer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // file is a Hugging Face tokenizer.json, its large parts as they are written.
 type file struct {
@@ -72,7 +75,7 @@ func (f *file) survey(b []byte) error {
 func (f *file) readVersion(c *cursor) error {
 	v, err := c.value()
 	if err == nil && v != "1.0" {
-		err = unsupported("version %v, only 1.0 is", v)
+		err = unsupported("version %s, only 1.0 is", clip(v))
 	}
 	return err
 }
@@ -118,46 +121,57 @@ func (f *file) readAdded() error {
 		return malformed("added_tokens has %d tokens, more than %d", f.added.entries, maxAdded)
 	}
 	f.spec.added = make([]addedToken, 0, f.added.entries)
-	c := f.added.reader()
-	return c.array(func() error {
-		a, err := c.addedToken()
+	r := &addedReader{c: f.added.reader()}
+	field := r.field
+	return r.c.array(func() error {
+		a, err := r.token(field)
 		f.spec.added = append(f.spec.added, a)
 		return err
 	})
 }
 
-// addedToken reads one added token.
-func (c *cursor) addedToken() (a addedToken, err error) {
-	flags := map[string]*bool{
-		"single_word": &a.SingleWord, "lstrip": &a.LStrip, "rstrip": &a.RStrip, "normalized": &a.Normalized, "special": &a.Special,
+// addedReader reads one added token after the other.
+type addedReader struct {
+	c    *cursor
+	a    addedToken
+	seen [7]bool
+}
+
+var addedFields = [7]string{"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
+
+// field reads one field of a token.
+func (r *addedReader) field(key []byte) error {
+	n := slices.IndexFunc(addedFields[:], func(name string) bool { return name == string(key) })
+	if n < 0 {
+		return unsupported("added token field %.100q", key)
 	}
-	seen := map[string]bool{}
-	err = c.object(func(key []byte) (err error) {
-		name := string(key)
-		if seen[name] {
-			return c.fail("%q is given twice", name)
-		}
-		seen[name] = true
-		switch flag := flags[name]; {
-		case flag != nil:
-			*flag, err = c.flag()
-		case name == "content":
-			var b []byte
-			b, err = c.text()
-			a.Content = string(b)
-		case name == "id":
-			var id int64
-			id, err = c.integer()
-			a.ID = clampID(id)
-		default:
-			err = unsupported("added token field %q", name)
-		}
+	if r.seen[n] {
+		return r.c.fail("%q is given twice", key)
+	}
+	r.seen[n] = true
+	switch n {
+	case 0:
+		id, err := r.c.integer()
+		r.a.ID = clampID(id)
 		return err
-	})
-	if err == nil && !(seen["id"] && seen["content"]) {
-		err = c.fail("added token without id or content")
+	case 1:
+		b, err := r.c.text()
+		r.a.Content = string(b)
+		return err
 	}
-	return a, err
+	on, err := r.c.flag()
+	*[...]*bool{&r.a.SingleWord, &r.a.LStrip, &r.a.RStrip, &r.a.Normalized, &r.a.Special}[n-2] = on
+	return err
+}
+
+// token reads a token, by field as a value made once.
+func (r *addedReader) token(field func([]byte) error) (addedToken, error) {
+	r.a, r.seen = addedToken{}, [7]bool{}
+	err := r.c.object(field)
+	if err == nil && !(r.seen[0] && r.seen[1]) {
+		err = r.c.fail("added token without id or content")
+	}
+	return r.a, err
 }
 
 // clampID keeps an id that is out of bounds out of bounds.
@@ -169,7 +183,7 @@ func (f *file) readVocab() error {
 		return malformed("model has no vocab")
 	}
 	if f.vocab.reader().peek() == '[' {
-		return unsupported("model type %v whose vocab is a list, only BPE is", f.settings["type"])
+		return unsupported("model type %s whose vocab is a list, only BPE is", clip(f.settings["type"]))
 	}
 	const least = len(`"":0,`)
 	v := newVocabulary(f.vocab.entries, max(0, f.vocab.to-f.vocab.from-least*f.vocab.entries))

@@ -51,7 +51,7 @@ func (c *component) decode(d *decoder) error {
 	case "Replace":
 		old, regex := c.pattern()
 		if with := c.text("content", ""); regex || old != metaspaceMark || with != " " {
-			return c.unsupported("of %q by %q, only of %q by a space is", old, with, metaspaceMark)
+			return c.unsupported("of %.100q by %.100q, only of %.100q by a space is", old, with, metaspaceMark)
 		}
 		d.mark = metaspaceMark
 	case "Strip":

@@ -66,7 +66,7 @@ func (c *component) normaliser() (normaliser, error) {
 			return nil, err
 		}
 		if regex {
-			return nil, c.unsupported("Regex %q, only a String is", old)
+			return nil, c.unsupported("Regex %.100q, only a String is", old)
 		}
 		return replace(old, with), nil
 	}
@@ -136,7 +136,7 @@ func (c *component) patternSplitter() (splitter, error) {
 		return nil, err
 	}
 	if !regex {
-		return nil, unsupported("pre_tokenizer Split pattern %q that is not a Regex", text)
+		return nil, unsupported("pre_tokenizer Split pattern %.100q that is not a Regex", text)
 	}
 	split, ok := splitters[text]
 	if !ok {
@@ -144,7 +144,7 @@ func (c *component) patternSplitter() (splitter, error) {
 	}
 	isolates := behavior == "Isolated" && !invert || behavior == "Removed" && invert
 	if !isolates {
-		return nil, unsupported("pre_tokenizer Split behavior %q with invert %t", behavior, invert)
+		return nil, unsupported("pre_tokenizer Split behavior %.100q with invert %t", behavior, invert)
 	}
 	return split, nil
 }
@@ -173,7 +173,7 @@ func (f *file) readMetaspace(stages []*component) error {
 				return err
 			}
 			if regex || behavior != "MergedWithPrevious" || invert {
-				return c.unsupported("pattern %q, behavior %q, invert %t: only a String with MergedWithPrevious is", text, behavior, invert)
+				return c.unsupported("pattern %.100q, behavior %.100q, invert %t: only a String with MergedWithPrevious is", text, behavior, invert)
 			}
 			f.spec.split = []splitter{splitAfter(text)}
 		default:
@@ -272,7 +272,7 @@ func (c *component) tokenIDs(token, special map[string]any) ([]int32, error) {
 	for _, v := range list {
 		n, ok := v.(float64)
 		if !ok || n < 0 || n > maxID || n != float64(int32(n)) {
-			return nil, malformed("post_processor TemplateProcessing: id %v of %q is not a token id", v, name)
+			return nil, malformed("post_processor TemplateProcessing: id %s of %.100q is not a token id", clip(v), name)
 		}
 		ids = append(ids, int32(n))
 	}
