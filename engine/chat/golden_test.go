@@ -21,6 +21,11 @@ var modelTokens = map[string][2]string{
 	"smollm2": {"<|im_start|>", "<|im_end|>"},
 	"qwen3":   {"", "<|im_end|>"},
 	"llama3":  {"<|begin_of_text|>", "<|eot_id|>"},
+	"llama2":  {"<s>", "</s>"},
+	"mistral": {"<s>", "</s>"},
+	"zephyr":  {"<s>", "</s>"},
+	"gemma":   {"<bos>", "<end_of_turn>"},
+	"distill": {"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"},
 }
 
 // conversation is one case of testdata/conversations.json.gz, with what

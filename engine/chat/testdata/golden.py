@@ -35,6 +35,11 @@ TOKENS = {
     "smollm2": ("<|im_start|>", "<|im_end|>"),
     "qwen3": (None, "<|im_end|>"),
     "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
+    "llama2": ("<s>", "</s>"),
+    "mistral": ("<s>", "</s>"),
+    "zephyr": ("<s>", "</s>"),
+    "gemma": ("<bos>", "<end_of_turn>"),
+    "distill": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"),
 }
 
 
