@@ -121,7 +121,9 @@ func filterIndent(c *call) (Value, error) {
 		if i == 0 && c.flag(2, false) || i > 0 && (line.text != "" || c.flag(3, false)) {
 			b.repeat(pad, width)
 		}
-		b.add(line)
+		if b.add(line); b.over {
+			break
+		}
 	}
 	return b.value()
 }

@@ -241,6 +241,9 @@ func (p *parser) named(name string) expr {
 
 func (p *parser) integer(text string) (expr, error) {
 	base := 0
+	if len(text) > maxIntBits { // parsing it would take the square of its length
+		return nil, &LimitError{What: "bits of an integer", Limit: maxIntBits}
+	}
 	if n, ok := new(big.Int).SetString(text, base); ok && n.BitLen() <= maxIntBits {
 		return &constant{value: NewBigInt(n)}, nil
 	}

@@ -1,0 +1,92 @@
+package chat
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bombs are templates that ask for more than there is: each must end by a limit or as
+// what it is, an error.
+var bombs = map[string]string{
+	"nested loops":         strings.Repeat("{% for i in range(99999) %}", 8) + "x" + strings.Repeat("{% endfor %}", 8),
+	"empty loops":          strings.Repeat("{% for i in range(99999) %}", 8) + strings.Repeat("{% endfor %}", 8),
+	"wide range":           "{% for i in range(1000000000) %}x{% endfor %}",
+	"range of ranges":      "{{ range(99999)|map('string')|join(range(99999)|list|string) }}",
+	"multiplied text":      "{{ 'x' * 1000000000 }}",
+	"multiplied again":     "{% set s = 'x' * 1000000 %}{{ s * 1000000 }}",
+	"multiplied list":      "{{ [0] * 1000000000 }}",
+	"doubled text":         "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+	"doubled list":         "{% set ns = namespace(s=[0]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+	"nested list":          "{% set ns = namespace(s=[]) %}{% for i in range(99999) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
+	"tower of powers":      "{{ 9 ** 9 ** 9 ** 9 ** 9 ** 9 }}",
+	"shifted by products":  "{% set ns = namespace(n=9) %}{% for i in range(99) %}{% set ns.n = ns.n * ns.n %}{% endfor %}{{ ns.n }}",
+	"recursive macro":      "{% macro f(n) %}{{ f(n + 1) }}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
+	"mutual macros":        "{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}",
+	"replace blows up":     "{{ ('x' * 1000000).replace('x', 'y' * 1000000) }}",
+	"replace of nothing":   "{{ ('x' * 1000000)|replace('', 'y' * 1000) }}",
+	"join blows up":        "{{ range(99999)|join('y' * 100000) }}",
+	"indent blows up":      "{{ ('\n' * 1000000)|indent(100000, true, true) }}",
+	"centred":              "{{ 'x'|center(1000000000) }}",
+	"formatted wide":       "{{ '%1000000000d' % 1 }}",
+	"formatted wide again": "{{ '{:1000000000}'.format(1) }}",
+	"tojson indents":       "{{ range(99999)|list|tojson(indent=100000) }}",
+	"sorted often":         "{% for i in range(99999) %}{% set x = range(99999)|sort %}{% endfor %}",
+	"split often":          "{% set s = 'x,' * 500000 %}{% for i in range(99999) %}{% set x = s.split(',') %}{% endfor %}",
+	"compared often":       "{% set a = range(99999)|list %}{% for i in range(99999) %}{% if a == a + [] %}{% endif %}{% endfor %}",
+	"searched often":       "{% set s = 'a' * 1000000 %}{% for i in range(99999) %}{% if 'aaaab' in s %}{% endif %}{% endfor %}",
+	"searched badly":       "{% for i in range(99999) %}{% set n = ('a' * 4000000).count('a' * 2000000 + 'b') %}{% endfor %}",
+	"conversation repeats": "{% for i in range(99999) %}{{ messages|tojson }}{% endfor %}",
+	"attribute walk":       "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+	"globals":              "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+}
+
+// TestBombs: no template costs more than its limits, whatever it asks for.
+func TestBombs(t *testing.T) {
+	in := Input{Messages: list(t, []byte(`[{"role":"user","content":"`+strings.Repeat("x", 1000)+`"}]`))}
+	for name, source := range bombs {
+		t.Run(name, func(t *testing.T) {
+			tmpl, err := Parse(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := time.Now()
+			text, err := tmpl.Render(in)
+			t.Logf("%s: %.100v", time.Since(from), err)
+			var limit *LimitError
+			var fault *RuntimeError
+			if !errors.As(err, &limit) && !errors.As(err, &fault) {
+				t.Errorf("%d bytes and error %v, want a limit or a fault", len(text), err)
+			}
+		})
+	}
+}
+
+// TestSourceBombs: sources of up to a megabyte are parsed or refused, never fatal.
+func TestSourceBombs(t *testing.T) {
+	const size = 1 << 20
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	for name, source := range map[string]string{
+		"parentheses": "{{ " + fill("(")[:size-10], "brackets": "{{ " + fill("[")[:size-10], "blocks": fill("{% if x %}"),
+		"not": "{{ " + fill("not ")[:size-10], "minus": "{{ " + fill("-")[:size-10], "plus": "{{ 1" + fill("+1")[:size-20] + " }}",
+		"filters": "{{ x" + fill("|e")[:size-20] + " }}", "calls": "{{ x" + fill("()")[:size-20] + " }}", "dots": "{{ x" + fill(".y")[:size-20] + " }}",
+		"comments": fill("{##}"), "open comment": "{#" + fill("x")[:size-10], "elifs": "{% if x %}" + fill("{% elif x %}")[:size-24],
+		"conditions": "{{ " + fill("1 if 1 else ")[:size-20], "strings": "{{ " + fill("'a' ")[:size-10], "digits": "{{ " + fill("9")[:size-10] + " }}",
+		"too long": fill("x") + "x", "dashes": fill("{%-"), "raw": "{% raw %}" + fill("{{")[:size-20],
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := time.Now()
+			_, err := Parse(source)
+			t.Logf("%s: %.100v", time.Since(from), err)
+			var syntax *SyntaxError
+			var limit *LimitError
+			if err != nil && !errors.As(err, &syntax) && !errors.As(err, &limit) {
+				t.Errorf("error %T %.200v", err, err)
+			}
+			if name == "digits" && limit == nil {
+				t.Errorf("a megabyte of digits gives %.200v, want a limit", err)
+			}
+		})
+	}
+}
