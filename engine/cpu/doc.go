@@ -1,8 +1,9 @@
 // Package cpu runs a Plan on the processor: C behind the step ABI, linked in.
 //
-// Weights keep their precision and size; they are repacked into panels of eight rows
-// when they are put. Activations are float32, quantised to 16 bits (two int8
-// planes) in blocks of 32 for integer products with quantised weights. K and V are float16, or float32 when the limits
+// Weights keep their precision and about their size, whatever of GGUF's types each
+// matrix has; they are repacked into panels of eight rows when they are put. Activations
+// are float32, quantised to int16 in blocks of 32 for integer products with quantised
+// weights. K and V are float16, or float32 when the limits
 // say so. The kernels are compiled for plain x86-64 or any other processor, for AVX2
 // and for AVX-512 with VNNI, and chosen when an engine is created.
 //

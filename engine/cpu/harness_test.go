@@ -56,15 +56,41 @@ func load(t testing.TB, path string, limits abi.Limits) (*cpu.Backend, *model.Mo
 			t.Fatal(err)
 		}
 	}
+	finalise(t, e, &m.Meta, limits)
+	return e, m
+}
+
+// loadTensors is load of tensors in memory.
+func loadTensors(t testing.TB, m *model.Meta, tensors []*abi.Tensor, limits abi.Limits) *cpu.Backend {
+	t.Helper()
+	e, err := cpu.New(limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	if err := e.Plan(&m.Plan); err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range tensors {
+		if err := e.PutTensor(tensor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finalise(t, e, m, limits)
+	return e
+}
+
+// finalise holds what an engine reports to the footprint function.
+func finalise(t testing.TB, e *cpu.Backend, m *model.Meta, limits abi.Limits) {
+	t.Helper()
 	got, err := e.Finalise()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := model.Footprint(&m.Meta, limits, "cpu")
+	want, err := model.Footprint(m, limits, "cpu")
 	if err != nil || got != want {
 		t.Errorf("Finalise reports %+v, the footprint is %+v, %v", got, want, err)
 	}
-	return e, m
 }
 
 // smollm2 is the path of the SmolLM2 file.

@@ -10,18 +10,15 @@
 #include <stdint.h>
 #include "nanofleet.h"
 
-#define NFC_BUILD "1"        /* rises when bits change */
+#define NFC_BUILD "2"        /* rises when bits change */
 #define NFC_MAX_HEAD 256     /* head_dim */
 #define NFC_MAX_GROUP 64     /* query heads that share one key-value head */
 #define NFC_LANES 4          /* rows sampled at once */
 #define NFC_NO_PAGE UINT32_MAX
 
-/* A weight. A vector (one row) is plain float. A matrix is panels of eight rows,
- * the last one padded with zeros:
- *   float types: for each k, eight elements;
- *   q4: for each 32-block, 8 f16 scales, (q4_1: 8 f16 minima,) four times 8 x 4
- *       bytes, byte j of quarter g holding weights 4g+j (low) and 16+4g+j (high);
- *   q8: for each 32-block, 8 f16 scales, eight times 8 x 4 int8. */
+/* A weight. A vector (one row) is plain float. A matrix is panels of eight rows, the
+ * last one padded with zeros: for each k eight elements of a float type, or what
+ * layout.h draws. */
 typedef struct nfc_matrix {
   char name[NF_NAME];
   uint32_t part, rows, cols;
@@ -31,13 +28,20 @@ typedef struct nfc_matrix {
   int used;
 } nfc_matrix;
 
-/* Activations of a product: as floats, and per 32-block as n = 128 coarse + fine, 15
- * bits and a sign: one int8 alone costs this accuracy (cosine 0.998 on SmolLM2). */
+/* 32 activations as integers of 16 bits: eight bits alone cost the accuracy (cosine
+ * 0.998 on SmolLM2). Sums are of the low half, the high half and both. */
+typedef struct nfc_block {
+  int16_t q[32];
+  float d;                   /* an activation is d q */
+  float sum[3];              /* d times the sum of q */
+  int32_t s[3];              /* the sum of q */
+  int32_t unused;
+} nfc_block;
+
+/* Activations of a product. */
 typedef struct nfc_x {
   const float *f;            /* rows x k */
-  int8_t *q;                 /* 32 coarse, 32 fine, for each block */
-  float *d;                  /* scale of each block */
-  int32_t *s;                /* sum of each block's n */
+  nfc_block *blocks;         /* rows x k/32, for quantised weights */
   uint32_t k;
 } nfc_x;
 
@@ -224,7 +228,6 @@ int nfc_buffer(const nf_plan *, uint32_t id); /* index, -1 when absent */
 nf_code nfc_plan_put(nf_engine *, const nf_plan *);
 nf_code nfc_tensor_put(nf_engine *, const nf_tensor *);
 nf_code nfc_finalise(nf_engine *, nf_bytes *);
-uint64_t nfc_block_bytes(nf_dtype, uint32_t *block);
 nf_code nfc_slot_open(nf_engine *, const nf_slot *);
 nf_code nfc_slot_close(nf_engine *, uint32_t);
 nf_code nfc_mask_define(nf_engine *, uint32_t, const uint32_t *, uint32_t);

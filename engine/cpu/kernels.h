@@ -1,41 +1,46 @@
 /* Everything that computes, compiled once for each instruction set: a gemm_*.c sets
  * the target and HAVE_*, names KERNELS and ISA, and includes this. */
+#include "layout.h"
 #include "vector.h"
 #include "panel.h"
 
-static void quantise(const nfc_x *x, uint32_t from, uint32_t to) {
-  uint32_t blocks = x->k / 32;
+enum { CACHED = 256 << 10 }; /* bytes of activations that panels pass over */
+
+static void quantise_block(const float *from, nfc_block *to) {
   const v8 magic = all(12582912.0f), signs = (v8)((i8x){0} + 0x7fffffff);
-  for (uint64_t b = (uint64_t)from * blocks; b < (uint64_t)to * blocks; b++) {
-    v8 v[4], top = all(0);
-    i8x nan = {0}, sum = {0};
-    for (int i = 0; i < 4; i++) {
-      v[i] = load(x->f + 32 * b + 8 * i);
-      nan |= v[i] != v[i];
-      top = greater((v8)((i8x)v[i] & (i8x)signs), top);
-    }
-    float most = 0;
-    int32_t any = 0;
-    for (int i = 0; i < 8; i++) {
-      most = top[i] > most ? top[i] : most;
-      any |= nan[i];
-    }
-    float inverse = most > 1e-30f ? 16256 / most : 0;
-    for (int i = 0; i < 4; i++) {
-      i8x n = __builtin_convertvector((v[i] * all(inverse) + magic) - magic, i8x);
-      sum += n;
-      i8x coarse = (n + 64) >> 7, fine = n - coarse * 128;
-      for (int j = 0; j < 8; j++) {
-        x->q[64 * b + 8 * i + j] = (int8_t)coarse[j];
-        x->q[64 * b + 32 + 8 * i + j] = (int8_t)fine[j];
-      }
-    }
-    int32_t s = 0;
-    for (int i = 0; i < 8; i++) s += sum[i];
-    x->s[b] = s;
-    /* A NaN or an infinity must not vanish in the integers. */
-    x->d[b] = any || most > 3e38f ? NAN : most / 16256;
+  v8 v[4], top = all(0);
+  i8x nan = {0}, sum[2];
+  for (int i = 0; i < 4; i++) {
+    v[i] = load(from + 8 * i);
+    nan |= v[i] != v[i];
+    top = greater((v8)((i8x)v[i] & (i8x)signs), top);
   }
+  float most = 0;
+  int32_t any = 0;
+  for (int i = 0; i < 8; i++) {
+    most = top[i] > most ? top[i] : most;
+    any |= nan[i];
+  }
+  float inverse = most > 1e-30f ? 32767 / most : 0;
+  for (int i = 0; i < 4; i++) {
+    i8x n = __builtin_convertvector((v[i] * all(inverse) + magic) - magic, i8x);
+    sum[i / 2] = i % 2 ? sum[i / 2] + n : n;
+    int16_t q __attribute__((vector_size(16))) = __builtin_convertvector(n, __typeof__(q));
+    memcpy(to->q + 8 * i, &q, sizeof q);
+  }
+  /* A NaN or an infinity must not vanish in the integers. */
+  to->d = any || most > 3e38f ? NAN : most / 32767;
+  for (int i = 0; i < 3; i++) {
+    i8x s = i < 2 ? sum[i] : sum[0] + sum[1];
+    to->s[i] = 0;
+    for (int j = 0; j < 8; j++) to->s[i] += s[j];
+    to->sum[i] = (float)to->s[i] * to->d;
+  }
+}
+
+static void quantise(const nfc_x *x, uint32_t from, uint32_t to) {
+  uint64_t blocks = x->k / 32;
+  for (uint64_t b = from * blocks; b < to * blocks; b++) quantise_block(x->f + 32 * b, x->blocks + b);
 }
 
 /* What follows the product of eight columns of a row. */
@@ -60,14 +65,17 @@ static void put(float *out, v8 y, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) out[i] = y[i];
 }
 
-/* One panel of one part against all rows. */
-static void panel_rows(const nfc_linear *l, uint32_t part, uint32_t panel) {
+/* The next tile of n rows: tiles have 8, 4, 2 or 1. */
+INLINE int tile_of(uint32_t n) { return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1; }
+
+/* One panel of one part against rows [from, to). */
+static void panel_rows(const nfc_linear *l, uint32_t part, uint32_t panel, uint32_t from, uint32_t to) {
   const nfc_matrix *w = l->w[part];
   panel_product product = product_of(w->dtype);
   uint32_t column = 8 * panel, n = w->rows - column;
   v8 bias = bias_of(l, part, column), y[TILE];
-  for (uint32_t r = 0; r < l->rows; r += TILE) {
-    int m = l->rows - r < TILE ? (int)(l->rows - r) : TILE;
+  for (uint32_t r = from; r < to;) {
+    int m = tile_of(to - r);
     product(w->data + w->panel * panel, &l->x, r, m, y);
     for (int i = 0; i < m; i++) {
       uint64_t at = (uint64_t)(r + i) * l->width + l->at[part] + column;
@@ -80,17 +88,18 @@ static void panel_rows(const nfc_linear *l, uint32_t part, uint32_t panel) {
       }
       put(l->out + at, z, n);
     }
+    r += m;
   }
 }
 
 /* The same panel of gate and up. */
-static void gated_rows(const nfc_linear *l, uint32_t panel) {
+static void gated_rows(const nfc_linear *l, uint32_t panel, uint32_t from, uint32_t to) {
   const nfc_matrix *g = l->w[0], *u = l->w[1];
   panel_product gate = product_of(g->dtype), up = product_of(u->dtype);
   uint32_t column = 8 * panel, n = g->rows - column;
   v8 bias[2] = {bias_of(l, 0, column), bias_of(l, 1, column)}, a[TILE], b[TILE];
-  for (uint32_t r = 0; r < l->rows; r += TILE) {
-    int m = l->rows - r < TILE ? (int)(l->rows - r) : TILE;
+  for (uint32_t r = from; r < to;) {
+    int m = tile_of(to - r);
     gate(g->data + g->panel * panel, &l->x, r, m, a);
     up(u->data + u->panel * panel, &l->x, r, m, b);
     for (int i = 0; i < m; i++) {
@@ -98,22 +107,29 @@ static void gated_rows(const nfc_linear *l, uint32_t panel) {
       x = l->activation == NF_ACT_SILU ? silu8(x) : gelu8(x);
       put(l->out + (uint64_t)(r + i) * l->width + column, x * y, n);
     }
+    r += m;
   }
 }
 
-/* The lane's share of the panels of all parts. */
-static void linear(const nfc_linear *l, uint32_t lane, uint32_t lanes) {
-  uint32_t panels = 0, parts = l->after == NFC_GATED ? 1 : l->parts;
-  for (uint32_t i = 0; i < parts; i++) panels += (l->w[i]->rows + 7) / 8;
-  uint32_t from = (uint64_t)panels * lane / lanes, to = (uint64_t)panels * (lane + 1) / lanes;
+/* Panels [from, to) of all parts against some rows. */
+static void panels(const nfc_linear *l, uint32_t parts, uint32_t from, uint32_t to, uint32_t row, uint32_t end) {
   for (uint32_t i = 0, first = 0; i < parts; i++) {
     uint32_t n = (l->w[i]->rows + 7) / 8;
     for (uint32_t p = from > first ? from : first; p < to && p < first + n; p++) {
-      if (l->after == NFC_GATED) gated_rows(l, p - first);
-      else panel_rows(l, i, p - first);
+      if (l->after == NFC_GATED) gated_rows(l, p - first, row, end);
+      else panel_rows(l, i, p - first, row, end);
     }
     first += n;
   }
+}
+
+/* The lane's share of the panels, for as many rows at a time as the cache holds. */
+static void linear(const nfc_linear *l, uint32_t lane, uint32_t lanes) {
+  uint32_t n = 0, parts = l->after == NFC_GATED ? 1 : l->parts;
+  for (uint32_t i = 0; i < parts; i++) n += (l->w[i]->rows + 7) / 8;
+  uint32_t from = (uint64_t)n * lane / lanes, to = (uint64_t)n * (lane + 1) / lanes;
+  uint32_t some = CACHED / (4 * l->x.k) / TILE * TILE + TILE;
+  for (uint32_t r = 0; r < l->rows; r += some) panels(l, parts, from, to, r, r + some < l->rows ? r + some : l->rows);
 }
 
 static void rmsnorm(float *out, const float *in, const float *w, uint32_t n, float eps, uint32_t plus_one) {
@@ -126,26 +142,59 @@ static void rmsnorm(float *out, const float *in, const float *w, uint32_t n, flo
   for (i = 0; i < n; i++) out[i] = in[i] * inverse * (plus_one ? 1 + w[i] : w[i]);
 }
 
+#define LANE_OF(bits) \
+  for (int j = 0; j < 16; j++) { \
+    s16 w = step(vectors, bits, j); \
+    memcpy(q + 2 * j, (const int16_t *)&w + 2 * lane, 4); \
+  } \
+  return
+
+/* One row's integers of a block. */
+static void lane_of(const uint8_t *vectors, uint32_t bits, uint32_t lane, int16_t *q) {
+  switch (bits) {
+  case 2: LANE_OF(2);
+  case 3: LANE_OF(3);
+  case 4: LANE_OF(4);
+  case 5: LANE_OF(5);
+  case 6: LANE_OF(6);
+  default: LANE_OF(8);
+  }
+}
+
+static void embed_quantised(const nfc_matrix *w, const uint8_t *p, uint32_t lane, float by, float *out) {
+  nfc_format f = nfc_format_of(w->dtype);
+  float d = 0, low = 0, scale[2], least[2];
+  for (uint32_t b = 0; b < w->cols / 32; b++, p += nfc_block_bytes(f), out += 32) {
+    if (b % f.blocks == 0) {
+      d = nfc_half(((const uint16_t *)(const void *)p)[lane]);
+      if (f.low) low = nfc_half(((const uint16_t *)(const void *)p)[8 + lane]);
+      p += nfc_head_bytes(f);
+    }
+    int16_t q[32];
+    nfc_scales(w->dtype, d, low, (const uint8_t[2]){p[lane], p[8 + lane]}, scale, least);
+    lane_of(p + (f.blocks > 1 ? 16 : 0), f.bits, lane, q);
+    for (int i = 0; i < 32; i++) {
+      float v = scale[i / 16] * (float)(q[i] - f.offset);
+      out[i] = (f.low ? v + least[i / 16] : v) * by;
+    }
+  }
+}
+
 static void embed(const nfc_matrix *w, uint32_t row, float scale, float *out) {
   uint32_t lane = row % 8;
   const uint8_t *p = w->data + w->panel * (row / 8);
+  const uint16_t *halfs = (const uint16_t *)(const void *)p;
+  if (w->dtype >= NF_Q8_0) {
+    embed_quantised(w, p, lane, scale, out);
+    return;
+  }
   for (uint32_t k = 0; k < w->cols; k++) {
     float v;
     if (w->dtype == NF_F32) v = ((const float *)(const void *)p)[8 * k + lane];
-    else if (w->dtype == NF_F16) v = nfc_half(((const uint16_t *)(const void *)p)[8 * k + lane]);
-    else if (w->dtype == NF_BF16) {
-      uint32_t bits = (uint32_t)((const uint16_t *)(const void *)p)[8 * k + lane] << 16;
+    else if (w->dtype == NF_F16) v = nfc_half(halfs[8 * k + lane]);
+    else {
+      uint32_t bits = (uint32_t)halfs[8 * k + lane] << 16;
       memcpy(&v, &bits, 4);
-    } else {
-      uint32_t head = w->dtype == NF_Q4_1 ? 32 : 16, i = k % 32;
-      const uint8_t *b = p + (uint64_t)(k / 32) * (head + (w->dtype == NF_Q8_0 ? 256 : 128));
-      float d = nfc_half(((const uint16_t *)(const void *)b)[lane]);
-      if (w->dtype == NF_Q8_0) v = d * (float)(int8_t)b[head + 32 * (i / 4) + 4 * lane + i % 4];
-      else {
-        uint8_t byte = b[head + 32 * (i % 16 / 4) + 4 * lane + i % 4];
-        float q = (float)(i < 16 ? byte & 15 : byte >> 4);
-        v = w->dtype == NF_Q4_0 ? d * (q - 8) : d * q + nfc_half(((const uint16_t *)(const void *)b)[8 + lane]);
-      }
     }
     out[k] = v * scale;
   }

@@ -1,6 +1,7 @@
 /* Weights in: repacked as they are put, bound to operations at finalise. */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "layout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,68 +48,6 @@ void *nfc_alloc(uint64_t bytes) {
   return p;
 }
 
-uint64_t nfc_block_bytes(nf_dtype dtype, uint32_t *block) {
-  *block = 1;
-  switch (dtype) {
-  case NF_F32: return 4;
-  case NF_F16: case NF_BF16: return 2;
-  }
-  *block = 32;
-  switch (dtype) {
-  case NF_Q8_0: return 34;
-  case NF_Q4_0: return 18;
-  case NF_Q4_1: return 20;
-  }
-  return 0;
-}
-
-/* One weight of a row as stored. */
-static float weight_at(nf_dtype dtype, const uint8_t *row, uint32_t k) {
-  uint16_t h[2];
-  uint32_t block;
-  const uint8_t *b = row + k / 32 * nfc_block_bytes(dtype, &block);
-  float f;
-  switch (dtype) {
-  case NF_F32: memcpy(&f, row + 4 * (uint64_t)k, 4); return f;
-  case NF_F16: memcpy(h, row + 2 * (uint64_t)k, 2); return nfc_half(h[0]);
-  case NF_BF16:
-    memcpy(h, row + 2 * (uint64_t)k, 2);
-    uint32_t bits = (uint32_t)h[0] << 16;
-    memcpy(&f, &bits, 4);
-    return f;
-  }
-  memcpy(h, b, 4);
-  k %= 32;
-  if (dtype == NF_Q8_0) return nfc_half(h[0]) * (float)(int8_t)b[2 + k];
-  const uint8_t *nibbles = b + (dtype == NF_Q4_1 ? 4 : 2);
-  float q = (float)(k < 16 ? nibbles[k] & 15 : nibbles[k - 16] >> 4);
-  return dtype == NF_Q4_1 ? nfc_half(h[0]) * q + nfc_half(h[1]) : nfc_half(h[0]) * (q - 8);
-}
-
-/* One row of quantised blocks into lane r of a panel. */
-static void pack_blocks(nf_dtype dtype, uint8_t *to, const uint8_t *from, uint32_t blocks, uint32_t r) {
-  uint32_t scales = dtype == NF_Q4_1 ? 2 : 1, quarters = dtype == NF_Q8_0 ? 8 : 4;
-  for (uint32_t b = 0; b < blocks; b++) {
-    for (uint32_t s = 0; s < scales; s++) memcpy(to + 16 * s + 2 * r, from + 2 * s, 2);
-    from += 2 * scales;
-    to += 16 * scales;
-    for (uint32_t g = 0; g < quarters; g++) memcpy(to + 32 * g + 4 * r, from + 4 * g, 4);
-    from += 4 * quarters;
-    to += 32 * quarters;
-  }
-}
-
-static void pack_row(nfc_matrix *m, const uint8_t *from, uint32_t row) {
-  uint8_t *to = m->data + m->panel * (row / 8);
-  uint32_t block, r = row % 8;
-  uint64_t width = nfc_block_bytes(m->dtype, &block);
-  if (block == 32) {
-    pack_blocks(m->dtype, to, from, m->cols / 32, r);
-    return;
-  }
-  for (uint64_t k = 0; k < m->cols; k++) memcpy(to + width * (8 * k + r), from + width * k, width);
-}
-
 static nfc_matrix *find(nf_engine *e, const char *name, uint32_t part) {
   for (uint32_t i = 0; i < e->n_tensors; i++)
     if (e->tensors[i].part == part && !strncmp(e->tensors[i].name, name, NF_NAME)) return &e->tensors[i];
@@ -117,7 +56,7 @@ static nfc_matrix *find(nf_engine *e, const char *name, uint32_t part) {
 
 static nf_code check_tensor(nf_engine *e, const nf_tensor *t) {
   uint32_t block;
-  uint64_t bytes = nfc_block_bytes(t->dtype, &block);
+  uint64_t bytes = nfc_stored_bytes(t->dtype, &block);
   if (!e->planned || e->ready) return nfc_fail(e, NF_INVALID, "\"%.63s\": tensors come between plan and finalise", t->name);
   if (!memchr(t->name, 0, NF_NAME) || !*t->name) return nfc_fail(e, NF_INVALID, "a tensor's name has 1 to %d bytes", NF_NAME - 1);
   if (t->component != NF_DATA) return nfc_fail(e, NF_UNSUPPORTED, "\"%s\": component = %u", t->name, t->component);
@@ -134,14 +73,14 @@ nf_code nfc_tensor_put(nf_engine *e, const nf_tensor *t) {
   nf_code code = check_tensor(e, t);
   if (code) return code;
   uint32_t block;
-  uint64_t width = nfc_block_bytes(t->dtype, &block), row = width * (t->cols / block);
+  uint64_t stored = nfc_stored_bytes(t->dtype, &block), row = stored * (t->cols / block);
   nfc_matrix m = {.part = t->part, .rows = t->rows, .cols = t->cols, .dtype = t->dtype};
   memcpy(m.name, t->name, NF_NAME);
   if (t->rows == 1) {
     m.dtype = NF_F32;
     m.bytes = 4 * (uint64_t)t->cols;
   } else {
-    m.panel = 8 * row;
+    m.panel = nfc_panel_bytes(t->dtype, t->cols);
     m.bytes = m.panel * ((t->rows + 7) / 8);
   }
   nfc_matrix *grown = realloc(e->tensors, (e->n_tensors + 1) * sizeof *grown);
@@ -149,9 +88,10 @@ nf_code nfc_tensor_put(nf_engine *e, const nf_tensor *t) {
   m.data = grown ? nfc_alloc(m.bytes) : NULL;
   if (!m.data) return nfc_fail(e, NF_NOMEM, "\"%s\": %llu bytes", t->name, (unsigned long long)m.bytes);
   if (t->rows == 1)
-    for (uint32_t k = 0; k < t->cols; k++) ((float *)(void *)m.data)[k] = weight_at(t->dtype, t->data, k);
+    nfc_dequantise(t->dtype, t->data, t->cols, (float *)(void *)m.data);
   else
-    for (uint32_t r = 0; r < t->rows; r++) pack_row(&m, (const uint8_t *)t->data + row * r, r);
+    for (uint32_t r = 0; r < t->rows; r++)
+      nfc_pack_row(t->dtype, (const uint8_t *)t->data + row * r, t->cols, m.data + m.panel * (r / 8), r % 8);
   e->tensors[e->n_tensors++] = m;
   e->bytes.weights += m.bytes;
   return NF_OK;
@@ -206,7 +146,7 @@ static void measure(nf_engine *e) {
   for (uint32_t i = 0; i < p->n_buffers; i++)
     e->bytes.activations += 4 * (uint64_t)e->buffers[i].width * (e->buffers[i].sampled_rows ? l->max_rows : l->max_tokens);
   e->bytes.kv = (uint64_t)l->n_pages * NF_PAGE * ((uint64_t)p->n_kv_layers * 2 * p->kv_heads * p->head_dim * element + 4);
-  e->bytes.workspace = most * (2 * widest + widest / 32 * 8);
+  e->bytes.workspace = most * (widest / 32) * sizeof(nfc_block);
   for (uint32_t i = 0; i < p->n_rope_tables; i++) e->bytes.workspace += 8 * (uint64_t)p->rope_tables[i].n * l->max_tokens;
   uint64_t lane = 8 * (uint64_t)p->vocab_size + 4 * (uint64_t)l->max_positions + 2 * sizeof(nfc_candidate) * (uint64_t)p->vocab_size;
   e->bytes.workspace += NFC_LANES * lane;
@@ -226,6 +166,7 @@ static void share(nf_engine *e) {
     if (e->ops[i].op.in_features > widest) widest = e->ops[i].op.in_features;
   widest = (widest + 31) / 32 * 32;
   uint8_t *at = e->workspace;
+  e->x.blocks = (void *)take(&at, sizeof *e->x.blocks * most * (widest / 32));
   for (int i = 0; i < NFC_LANES; i++) {
     nfc_lane *l = &e->lanes[i];
     l->a = (void *)take(&at, sizeof *l->a * vocab);
@@ -238,9 +179,6 @@ static void share(nf_engine *e) {
     l->history = (void *)take(&at, 4 * (uint64_t)e->limits.max_positions);
   }
   for (uint32_t i = 0; i < e->plan.n_rope_tables; i++) e->turns[i] = (void *)take(&at, 8 * (uint64_t)e->tables[i].n * e->limits.max_tokens);
-  e->x.d = (void *)take(&at, 4 * most * (widest / 32));
-  e->x.s = (void *)take(&at, 4 * most * (widest / 32));
-  e->x.q = (void *)take(&at, 2 * most * widest);
 }
 
 static nf_code allocate(nf_engine *e) {
