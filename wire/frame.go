@@ -65,14 +65,15 @@ func ReadFrame(r io.Reader, m proto.Message) error {
 }
 
 // readBody grows its buffer as bytes arrive, so that a peer cannot make us allocate
-// more than it sends.
+// more than four times what it sends.
 func readBody(r io.Reader, n int) ([]byte, error) {
 	const chunk = 64 << 10
-	body := make([]byte, 0, min(n, chunk))
-	for len(body) < n {
-		want := min(n-len(body), max(chunk, len(body)))
-		at := len(body)
-		body = append(body, make([]byte, want)...)
+	var body []byte
+	for at := 0; at < n; at = len(body) {
+		// At most twice what has come, so that all of them together are four times it.
+		more := make([]byte, min(n, max(chunk, 2*at)))
+		copy(more, body)
+		body = more
 		if _, err := io.ReadFull(r, body[at:]); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF

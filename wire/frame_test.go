@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 	"testing/iotest"
 
@@ -81,6 +82,28 @@ func TestFramesThatAreTooLarge(t *testing.T) {
 	head = binary.BigEndian.AppendUint32(nil, FrameMax)
 	if err := ReadFrame(bytes.NewReader(head), &EnrolRequest{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a body that never comes: %v, want an unexpected EOF", err)
+	}
+}
+
+// TestFramesCostWhatArrives measures what reading allocates: at most four times the
+// bytes that came, whatever length was announced.
+func TestFramesCostWhatArrives(t *testing.T) {
+	for _, n := range []int{0, 100, 63 << 10, 65 << 10, 200 << 10, 1 << 20, 15 << 20} {
+		whole, err := AppendFrame(nil, &EnrolRequest{Csr: make([]byte, n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lying := binary.BigEndian.AppendUint32(nil, FrameMax)
+		for name, b := range map[string][]byte{"whole": whole, "cut": append(lying, make([]byte, n)...)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			err := ReadFrame(bytes.NewReader(b), &EnrolRequest{})
+			runtime.ReadMemStats(&after)
+			const slack = 160 << 10 // the first chunk, and the runtime's own
+			if cost := after.TotalAlloc - before.TotalAlloc; cost > 4*uint64(len(b))+slack || (err == nil) != (name == "whole") {
+				t.Errorf("%s, %d bytes: %d were allocated, %v", name, len(b), cost, err)
+			}
+		}
 	}
 }
 
