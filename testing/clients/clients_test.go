@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,23 +42,38 @@ func run(m *testing.M, dir string) int {
 // required says that missing clients are a failure, as in `make test`.
 func required() bool { return os.Getenv("NANOFLEET_CLIENTS") == "1" }
 
-// wanted says whether any test will run.
-func wanted() bool { return required() || python() != "" || node() != "" }
+// client is a script and the interpreter that has what it imports.
+type client struct{ name, script, interpreter string }
 
-// python is an interpreter that has the client; "" if there is none.
-func python() string {
+// clients are all, installed or not.
+func clients() []client {
+	return []client{
+		{"openai for Python", "openai_python.py", python("openai")},
+		{"LangChain", "langchain_python.py", python("langchain_openai")},
+		{"openai for Node", "openai_node.mjs", node("openai")},
+		{"Vercel AI SDK", "vercel.mjs", node("ai")},
+	}
+}
+
+// wanted says whether any test will run.
+func wanted() bool {
+	return required() || slices.ContainsFunc(clients(), func(c client) bool { return c.interpreter != "" })
+}
+
+// python is an interpreter that has the module; "" if there is none.
+func python(module string) string {
 	for _, path := range []string{"../../.cache/venv/bin/python", "python3"} {
-		if exec.Command(path, "-c", "import openai").Run() == nil {
+		if exec.Command(path, "-c", "import "+module).Run() == nil {
 			return path
 		}
 	}
 	return ""
 }
 
-// node is the Node interpreter, if the client is installed; "" if not.
-func node() string {
+// node is the Node interpreter, if the package is installed; "" if not.
+func node(name string) string {
 	path, err := exec.LookPath("node")
-	if _, missing := os.Stat("node_modules/openai/package.json"); err != nil || missing != nil {
+	if _, missing := os.Stat(filepath.Join("node_modules", name, "package.json")); err != nil || missing != nil {
 		return ""
 	}
 	return path
@@ -102,30 +118,31 @@ func environment(t *testing.T, base, key string) []string {
 		"NANOFLEET_MODEL=tiny", "NANOFLEET_QUESTION="+question, "NANOFLEET_ANSWER="+answer, "NO_PROXY=127.0.0.1")
 }
 
-// script runs one of the scripts to its end.
-func script(t *testing.T, env []string, interpreter, file string) {
+// run runs the client's script to its end.
+func (c client) run(t *testing.T, env []string) {
 	t.Helper()
-	if interpreter == "" {
+	if c.interpreter == "" {
 		if required() {
-			t.Fatalf("%s: its client is not installed; `make setup` installs it", file)
+			t.Fatalf("%s is not installed; `make setup` installs it", c.name)
 		}
-		t.Skipf("%s: its client is not installed; `make setup` installs it", file)
+		t.Skipf("%s is not installed; `make setup` installs it", c.name)
 	}
-	cmd := exec.CommandContext(t.Context(), interpreter, file)
+	cmd := exec.CommandContext(t.Context(), c.interpreter, c.script)
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
-	t.Logf("%s\n%s", file, out)
+	t.Logf("%s\n%s", c.script, out)
 	if err != nil {
-		t.Errorf("%s: %v", file, err)
+		t.Errorf("%s: %v", c.script, err)
 	}
 }
 
-// TestOfficialClients runs both clients against one fleet.
-func TestOfficialClients(t *testing.T) {
+// TestClients runs all clients against one fleet.
+func TestClients(t *testing.T) {
 	if !wanted() {
-		t.Skip("no OpenAI client is installed; `make setup` installs both")
+		t.Skip("no client is installed; `make setup` installs all")
 	}
 	env := fleet(t)
-	t.Run("python", func(t *testing.T) { script(t, env, python(), "clients.py") })
-	t.Run("node", func(t *testing.T) { script(t, env, node(), "clients.mjs") })
+	for _, c := range clients() {
+		t.Run(c.name, func(t *testing.T) { c.run(t, env) })
+	}
 }

@@ -1,4 +1,5 @@
-// Package clients drives a running fleet with the official OpenAI clients for Python
-// and Node: what they take for granted must hold. The checks are clients.py and
-// clients.mjs; requirements.txt and package-lock.json pin the clients.
+// Package clients drives a running fleet with the clients that people use: OpenAI's
+// own for Python and Node, LangChain and Vercel's AI SDK. What they take for granted
+// must hold. Each has a script of its name here; requirements.txt and
+// package-lock.json pin them.
 package clients

@@ -1,13 +1,9 @@
 // Drives an endpoint with the official OpenAI client for Node.
-//
-// OPENAI_BASE_URL and OPENAI_API_KEY say where; NANOFLEET_MODEL, NANOFLEET_QUESTION
-// and NANOFLEET_ANSWER what is served and what it answers at temperature 0. Prints a
-// line for each check and ends with the first that fails.
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { answer, model, question, run } from "./checks.mjs";
 
-const { NANOFLEET_MODEL: model, NANOFLEET_QUESTION: question, NANOFLEET_ANSWER: answer } = process.env;
 const client = new OpenAI({ maxRetries: 0, timeout: 120_000 });
 const chat = { model, temperature: 0, messages: [{ role: "user", content: question }] };
 
@@ -87,6 +83,15 @@ const checks = {
     assert.match(whole.id, /^cmpl-/);
   },
 
+  async embeddings() {
+    const whole = await client.embeddings.create({ model, input: [question, "x"] });
+    assert.deepEqual(whole.data.map((e) => e.index), [0, 1]);
+    assert.ok(whole.usage.prompt_tokens > 0);
+    const [{ embedding }] = (await client.embeddings.create({ model, input: question, dimensions: 8 })).data;
+    assert.equal(embedding.length, 8);
+    assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-5);
+  },
+
   async models() {
     const listed = [];
     for await (const m of client.models.list()) listed.push(m.id);
@@ -117,7 +122,6 @@ const checks = {
   },
 
   async notServed() {
-    await refused(OpenAI.NotFoundError, 404, "unknown_url", null, () => client.embeddings.create({ model, input: "x" }));
     await refused(OpenAI.BadRequestError, 400, "unsupported_value", "response_format",
       () => client.chat.completions.create({ ...chat, response_format: { type: "json_object" } }));
   },
@@ -130,12 +134,4 @@ const checks = {
   },
 };
 
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await check();
-  } catch (err) {
-    console.error(`node ${name}: FAILED: ${err.message}`);
-    process.exit(1);
-  }
-  console.log(`node ${name}: ok`);
-}
+await run("openai/node", checks);

@@ -1,24 +1,11 @@
-"""Drives an endpoint with the official OpenAI client for Python.
-
-OPENAI_BASE_URL and OPENAI_API_KEY say where; NANOFLEET_MODEL, NANOFLEET_QUESTION
-and NANOFLEET_ANSWER what is served and what it answers at temperature 0. Prints a
-line for each check and ends with the first that fails.
-"""
-
-import os
+"""Drives an endpoint with the official OpenAI client for Python."""
 
 import openai
+from checks import ANSWER, MODEL, QUESTION, equal, run
 
-MODEL = os.environ["NANOFLEET_MODEL"]
-QUESTION = os.environ["NANOFLEET_QUESTION"]
-ANSWER = os.environ["NANOFLEET_ANSWER"]
 CHAT = {"model": MODEL, "temperature": 0, "messages": [{"role": "user", "content": QUESTION}]}
 
 client = openai.OpenAI(max_retries=0, timeout=120)
-
-
-def equal(got, want):
-    assert got == want, f"got {got!r}, want {want!r}"
 
 
 def refused(kind, status, code, param, call):
@@ -99,6 +86,43 @@ def completions():
     assert whole.id.startswith("cmpl-") and whole.usage.completion_tokens > 0
 
 
+def embeddings():
+    whole = client.embeddings.create(model=MODEL, input=[QUESTION, "x"])  # asks for base64
+    equal([(e.index, e.object) for e in whole.data], [(0, "embedding"), (1, "embedding")])
+    assert whole.usage.prompt_tokens == whole.usage.total_tokens > 0
+    one = client.embeddings.create(model=MODEL, input=QUESTION, encoding_format="float").data[0].embedding
+    assert max(abs(a - b) for a, b in zip(one, whole.data[0].embedding, strict=True)) < 1e-6
+    short = client.embeddings.create(model=MODEL, input=QUESTION, dimensions=8).data[0].embedding
+    equal(len(short), 8)
+    assert abs(sum(x * x for x in short) - 1) < 1e-5
+    refused(openai.BadRequestError, 400, "invalid_value", "dimensions",
+            lambda: client.embeddings.create(model=MODEL, input="x", dimensions=len(one) + 1))
+
+
+def seeded():
+    sure = {"model": MODEL, "prompt": QUESTION, "max_tokens": 8, "seed": 42, "temperature": 1.5}
+    more = {"min_p": 0.01, "typical_p": 0.95, "repetition_penalty": 1.1, "min_tokens": 2, "ignore_eos": True}
+    one, two = (client.completions.create(**sure, extra_body=more).choices[0].text for _ in range(2))
+    equal(one, two)
+
+
+def scored_prompt():
+    scored = client.completions.create(model=MODEL, prompt=QUESTION, max_tokens=1, echo=True, logprobs=1)
+    text, logprobs = scored.choices[0].text, scored.choices[0].logprobs
+    assert text.startswith(QUESTION), text
+    equal(logprobs.token_logprobs[0], None)
+    assert all(p <= 0 for p in logprobs.token_logprobs[1:])
+    assert "".join(logprobs.tokens).startswith(text), logprobs.tokens  # the token that ended it is not text
+    scored = [(o, t) for o, t in zip(logprobs.text_offset, logprobs.tokens, strict=True) if o < len(text)]
+    equal([text[o:o + len(t)] for o, t in scored], [t for _, t in scored])
+
+
+def best_of():
+    best = client.completions.create(model=MODEL, prompt="One", max_tokens=4, n=2, best_of=4, seed=1)
+    equal(len(best.choices), 2)
+    assert best.usage.completion_tokens > 8
+
+
 def models():
     listed = [m.id for m in client.models.list()]
     assert MODEL in listed, listed
@@ -128,8 +152,6 @@ def unknown_model():
 
 
 def not_served():
-    refused(openai.NotFoundError, 404, "unknown_url", None,
-            lambda: client.embeddings.create(model=MODEL, input="x"))
     refused(openai.BadRequestError, 400, "unsupported_value", "response_format",
             lambda: client.chat.completions.create(response_format={"type": "json_object"}, **CHAT))
 
@@ -140,10 +162,6 @@ def hang_up():
     equal(client.chat.completions.create(**CHAT).choices[0].message.content, ANSWER)
 
 
-for check in (chat, chat_streamed, usage_streamed, chat_helper, several_choices, length_and_stop, logprobs, completions,
-              models, bad_request, context_exceeded, wrong_key, unknown_model, not_served, hang_up):
-    try:
-        check()
-    except Exception as err:
-        raise SystemExit(f"python {check.__name__}: FAILED: {type(err).__name__}: {err}")
-    print(f"python {check.__name__}: ok", flush=True)
+run("openai/python", (
+    chat, chat_streamed, usage_streamed, chat_helper, several_choices, length_and_stop, logprobs, completions, embeddings, seeded,
+    scored_prompt, best_of, models, bad_request, context_exceeded, wrong_key, unknown_model, not_served, hang_up))
