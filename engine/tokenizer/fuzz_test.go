@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -86,5 +88,67 @@ func FuzzStream(f *testing.F) {
 			ids = append(ids, int32(binary.LittleEndian.Uint16(b))-1)
 		}
 		checkStream(t, tok, ids)
+	})
+}
+
+// checkAny encodes and decodes a few texts with a tokenizer that came from anywhere.
+func checkAny(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	for _, text := range []string{"", "ab <s> e\u0301 123 \x00\xff", " \u2581a<0x0A>", strings.Repeat("ab", 40)} {
+		for _, id := range tok.Encode(text, EncodeOptions{AddBOS: true, ParseSpecial: true}) {
+			if id < 0 || int(id) >= tok.VocabSize() {
+				t.Fatalf("id %d outside the vocabulary of %d", id, tok.VocabSize())
+			}
+		}
+		ids := tok.Encode(text, EncodeOptions{})
+		if n := countControls(tok, ids); n > 0 {
+			t.Fatalf("%d control tokens from a user's %q", n, text)
+		}
+		checkStream(t, tok, ids)
+	}
+}
+
+func FuzzFromSentencePiece(f *testing.F) {
+	f.Add(definition(f, "pieces"))
+	f.Add([]byte("\x0a\x05\x0a\x01a\x18\x01\x12\x02\x18\x02\x1a\x02\x20\x00"))
+	f.Add([]byte("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tok, err := FromSentencePiece(b); err == nil {
+			checkAny(t, tok)
+		}
+	})
+}
+
+// FuzzFromGGUF makes metadata of lines: a type, a score and a token each.
+func FuzzFromGGUF(f *testing.F) {
+	var all strings.Builder
+	all.WriteString("2 0 <unk>\n3 0 <s>\n3 0 </s>\n")
+	for b := range 256 {
+		fmt.Fprintf(&all, "6 0 <0x%02X>\n", b)
+	}
+	f.Add(all.String()+"1 -1 \u2581\n1 -2 a\n1 -3 b\n1 -4 ab\n4 0 <think>\n1 NaN x", true, uint32(1))
+	f.Add(all.String()+"1 -1 \u2581\n1 -1 a\n1 -1 aa\n1 -1 \u2581a\n5 -1 aaa", false, uint32(7))
+	f.Add("1 0 a\n1 0 a", true, uint32(1<<31))
+	f.Fuzz(func(t *testing.T, lines string, prefix bool, bos uint32) {
+		var tokens []string
+		var scores []float32
+		var types []int32
+		for line := range strings.SplitSeq(lines, "\n") {
+			kind, rest, _ := strings.Cut(line, " ")
+			score, token, _ := strings.Cut(rest, " ")
+			n, _ := strconv.Atoi(kind)
+			x, _ := strconv.ParseFloat(score, 32)
+			tokens, scores, types = append(tokens, token), append(scores, float32(x)), append(types, int32(n))
+		}
+		for _, model := range []string{"llama", "gpt2"} {
+			tok, err := FromGGUF(map[string]any{
+				"tokenizer.ggml.model": model, "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.scores": scores,
+				"tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": []string{}, "tokenizer.ggml.bos_token_id": bos,
+				"tokenizer.ggml.add_space_prefix": prefix,
+			})
+			if err == nil {
+				checkAny(t, tok)
+			}
+		}
 	})
 }
