@@ -50,6 +50,7 @@ func deployCommand(o *options) *cobra.Command {
 	f.StringVar(&spec.Options.Backend, "backend", "", "cpu, cuda or ref (default: cuda where there is a GPU, else cpu)")
 	f.Uint32Var(&spec.Options.Context, "context", 0, "longest sequence in tokens (default: the model's own)")
 	f.Uint32Var(&spec.Options.MaxRunning, "max-running", 0, "sequences computed at once")
+	f.Uint64Var(&spec.Options.KVBytes, "kv-bytes", 0, "bytes of the KV pool, see `nanofleet model plan` (default: four sequences of full length, within half the memory)")
 	f.Uint32Var(&spec.Options.Threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
 	f.BoolVar(&spec.Options.NoPrefixCache, "no-prefix-cache", false, "compute every prompt anew")
 	return cmd

@@ -4,14 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
-	"github.com/nanofleet/nanofleet/api"
 )
 
 // print writes v as JSON, or calls table for people.
@@ -77,28 +71,4 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// uploadBars shows hashing and sending on a terminal, nothing elsewhere.
-func uploadBars() (api.Progress, func()) {
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return nil, func() {}
-	}
-	var bar *progressbar.ProgressBar
-	var phase string
-	step := func(p string, done, total uint64) {
-		if bar == nil || p != phase {
-			phase = p
-			bar = progressbar.NewOptions64(int64(total),
-				progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowBytes(true),
-				progressbar.OptionSetDescription(p), progressbar.OptionClearOnFinish(),
-				progressbar.OptionThrottle(100*time.Millisecond))
-		}
-		_ = bar.Set64(int64(done))
-	}
-	return step, func() {
-		if bar != nil {
-			_ = bar.Finish()
-		}
-	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nanofleet/nanofleet/internal/source"
 	"github.com/nanofleet/nanofleet/internal/svc"
 )
 
@@ -30,6 +31,7 @@ type upFlags struct {
 	timeout time.Duration
 	tlsCert string
 	tlsKey  string
+	from    sourceFlags
 }
 
 func upCommand(o *options) *cobra.Command {
@@ -53,13 +55,14 @@ survives. With --model the model is added and deployed; --ask puts a question to
 	}
 	f := cmd.Flags()
 	f.StringVar(&u.api, "api", "127.0.0.1:8080", "address of the API; beyond loopback it speaks TLS")
-	f.StringVar(&u.model, "model", "", "GGUF file or model directory to serve")
+	f.StringVar(&u.model, "model", "", "model to serve: a path, hf:org/name, a URL or ollama:name, as `nanofleet model add` takes it")
 	f.StringVar(&u.name, "name", "", "name of that model (default: after the file)")
 	f.StringVar(&u.ask, "ask", "", "question to put to it once it serves")
 	f.BoolVar(&u.detach, "detach", false, "go on in the background")
 	f.DurationVar(&u.timeout, "timeout", 2*time.Minute, "how long to wait until the fleet serves")
 	f.StringVar(&u.tlsCert, "tls-cert", "", "certificate of the API (PEM; default: one of the fleet's own authority)")
 	f.StringVar(&u.tlsKey, "tls-key", "", "key of --tls-cert")
+	u.from.fetch(f)
 	return cmd
 }
 
@@ -85,13 +88,13 @@ func (u *upFlags) resolve() error {
 			return usagef("--tls-cert %s, --tls-key %s: %w", u.tlsCert, u.tlsKey, err)
 		}
 	}
-	if u.model != "" {
+	if u.model != "" && !source.IsRemote(u.model) {
 		if _, err := os.Stat(u.model); err != nil {
 			return usagef("--model: %w", err)
 		}
 	}
 	if u.model != "" && u.name == "" {
-		u.name = strings.ToLower(strings.TrimSuffix(filepath.Base(u.model), ".gguf"))
+		u.name = nameOf(u.model)
 	}
 	return nil
 }

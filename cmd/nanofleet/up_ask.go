@@ -14,9 +14,7 @@ import (
 // introduce waits until the fleet answers, adds and deploys the model, asks the
 // question and says how to go on.
 func (u *upFlags) introduce(ctx context.Context, o *options, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, u.timeout)
-	defer cancel()
-	client, err := awaitClient(ctx, o)
+	client, err := u.await(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -35,6 +33,14 @@ func (u *upFlags) introduce(ctx context.Context, o *options, out io.Writer) erro
 	}
 	fmt.Fprintf(out, "fleet up at %s\n", client.Endpoint())
 	return nil
+}
+
+// await gives the fleet the time that --timeout says to answer. A model is fetched for
+// as long as that takes.
+func (u *upFlags) await(ctx context.Context, o *options) (*api.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, u.timeout)
+	defer cancel()
+	return awaitClient(ctx, o)
 }
 
 // awaitClient waits until the endpoint and key exist and the coordinator answers.
@@ -57,9 +63,7 @@ func awaitClient(ctx context.Context, o *options) (*api.Client, error) {
 
 // serve adds the model, which costs a hash when it is there already, and deploys it.
 func (u *upFlags) serve(ctx context.Context, client *api.Client) error {
-	progress, finish := uploadBars()
-	v, err := client.AddModel(ctx, u.name, u.model, progress)
-	finish()
+	v, err := u.from.add(ctx, client, u.name, u.model)
 	if err != nil {
 		return err
 	}
@@ -79,6 +83,8 @@ func (u *upFlags) serve(ctx context.Context, client *api.Client) error {
 
 // question streams the model's answer.
 func (u *upFlags) question(ctx context.Context, client *api.Client, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, u.timeout)
+	defer cancel()
 	model, err := u.served(ctx, client)
 	if err != nil {
 		return err
