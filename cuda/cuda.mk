@@ -18,7 +18,7 @@ CUDA_OBJ := $(CUDA_BUILD)/obj/$(subst $(CUDA_SPACE),-,$(CUDA_ARCHS))
 CUDA_LIB := $(CUDA_BUILD)/libnanofleet_cuda.so
 
 CUDA_HEADERS := $(wildcard cuda/include/*.h cuda/*/*.h cuda/*/*.cuh cuda/kernels/*/*.h cuda/kernels/*/*.cuh)
-CUDA_SOURCES := $(wildcard cuda/common/*.cpp cuda/arch/*.cpp cuda/exec/*.cpp cuda/kernels/*/*.cu cuda/kernels/*/*.cpp)
+CUDA_SOURCES := $(wildcard cuda/common/*.cpp cuda/common/*.cu cuda/arch/*.cpp cuda/exec/*.cpp cuda/kernels/*/*.cu cuda/kernels/*/*.cpp)
 CUDA_TESTS := $(filter %_test.cpp,$(CUDA_SOURCES)) cuda/harness/test.cpp
 CUDA_BENCHES := $(filter %_bench.cpp,$(CUDA_SOURCES)) cuda/harness/bench.cpp
 CUDA_HARNESS := cuda/harness/device.cpp cuda/harness/random.cpp
@@ -30,7 +30,7 @@ cuda_objects = $(patsubst cuda/%,$(CUDA_OBJ)/%.o,$(1))
 
 CUDA_GENCODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a:compute_%=%),code=$(if $(filter compute_%,$(a)),$(a),sm_$(a)))
 CUDA_WARN := -Wall -Wextra -Werror
-CUDA_CXXFLAGS = -std=c++17 -O2 -fPIC -fvisibility=hidden -Icuda -Icuda/include -I$(CUDA_OBJ) -isystem $(CUDA_HOME)/include
+CUDA_CXXFLAGS = -std=c++17 -O2 -ffp-contract=off -fPIC -fvisibility=hidden -Icuda -Icuda/include -I$(CUDA_OBJ) -isystem $(CUDA_HOME)/include
 CUDA_NVCCFLAGS = -std=c++17 -O3 $(CUDA_GENCODE) -Icuda -Icuda/include -Werror all-warnings -Xptxas -v \
 	-Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra
 CUDA_LINK = -static-libstdc++ -static-libgcc -L$(CUDA_HOME)/lib -lcudart_static -lpthread -ldl -lrt

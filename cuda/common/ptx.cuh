@@ -5,6 +5,26 @@
 
 namespace nf {
 
+// The kernel queued behind this one may start; it waits for this one's end all the same.
+__device__ __forceinline__ void let_next_start() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Every kernel queued before has ended, and what it wrote is to be seen.
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Both, for a kernel that has nothing to do in between.
+__device__ __forceinline__ void follow() {
+  let_next_start();
+  wait_for_previous();
+}
+
 // Sixteen bytes, the widest load and store of one thread.
 struct alignas(16) vec16 {
   uint32_t word[4];
@@ -40,6 +60,18 @@ __device__ __forceinline__ vec16 load_if(const void *p, bool there) {
   asm volatile(
       "{ .reg .pred q; setp.ne.u32 q, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;"
       " @q ld.global.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "=&r"(v.word[0]), "=&r"(v.word[1]), "=&r"(v.word[2]), "=&r"(v.word[3])
+      : "l"(p), "r"(static_cast<uint32_t>(there))
+      : "memory");
+  return v;
+}
+
+// The same from any memory.
+__device__ __forceinline__ vec16 load_any_if(const void *p, bool there) {
+  vec16 v;
+  asm volatile(
+      "{ .reg .pred q; setp.ne.u32 q, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;"
+      " @q ld.v4.u32 {%0, %1, %2, %3}, [%4]; }"
       : "=&r"(v.word[0]), "=&r"(v.word[1]), "=&r"(v.word[2]), "=&r"(v.word[3])
       : "l"(p), "r"(static_cast<uint32_t>(there))
       : "memory");

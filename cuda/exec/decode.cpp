@@ -1,33 +1,9 @@
 #include "exec/decode.h"
 
-#include <math.h>
-#include <string.h>
+#include "exec/element.h"
 
 namespace nf {
 namespace {
-
-template <typename T>
-T read(const uint8_t *at) {
-  T v;
-  memcpy(&v, at, sizeof v);
-  return v;
-}
-
-// To the nearest, ties to even; a NaN stays one.
-uint16_t to_bf16(float v) {
-  uint32_t bits;
-  memcpy(&bits, &v, sizeof bits);
-  if (isnan(v)) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float half(const uint8_t *at) {
-  const uint16_t h = read<uint16_t>(at);
-  const int exponent = h >> 10 & 31, fraction = h & 1023;
-  float v = exponent == 0 ? ldexpf(static_cast<float>(fraction), -24) : ldexpf(static_cast<float>(1024 + fraction), exponent - 25);
-  if (exponent == 31) v = fraction ? NAN : INFINITY;
-  return h >> 15 ? -v : v;
-}
 
 void decode_q8_0(const uint8_t *from, uint16_t *to) {
   const float scale = half(from);
@@ -51,6 +27,26 @@ void decode_q4_1(const uint8_t *from, uint16_t *to) {
   }
 }
 
+void decode_q5_0(const uint8_t *from, uint16_t *to) {
+  const float scale = half(from);
+  const uint32_t high = read<uint32_t>(from + 2);
+  for (uint32_t i = 0; i < 16; i++) {
+    const int first = (from[6 + i] & 15) | (high >> i & 1) << 4, second = from[6 + i] >> 4 | (high >> (i + 16) & 1) << 4;
+    to[i] = to_bf16(scale * static_cast<float>(first - 16));
+    to[i + 16] = to_bf16(scale * static_cast<float>(second - 16));
+  }
+}
+
+void decode_q5_1(const uint8_t *from, uint16_t *to) {
+  const float scale = half(from), low = half(from + 2);
+  const uint32_t high = read<uint32_t>(from + 4);
+  for (uint32_t i = 0; i < 16; i++) {
+    const int first = (from[8 + i] & 15) | (high >> i & 1) << 4, second = from[8 + i] >> 4 | (high >> (i + 16) & 1) << 4;
+    to[i] = to_bf16(scale * static_cast<float>(first) + low);
+    to[i + 16] = to_bf16(scale * static_cast<float>(second) + low);
+  }
+}
+
 void decode_block(nf_dtype dtype, const uint8_t *from, uint16_t *to) {
   switch (dtype) {
     case NF_F32: *to = to_bf16(read<float>(from)); return;
@@ -59,6 +55,13 @@ void decode_block(nf_dtype dtype, const uint8_t *from, uint16_t *to) {
     case NF_Q8_0: return decode_q8_0(from, to);
     case NF_Q4_0: return decode_q4_0(from, to);
     case NF_Q4_1: return decode_q4_1(from, to);
+    case NF_Q5_0: return decode_q5_0(from, to);
+    case NF_Q5_1: return decode_q5_1(from, to);
+    case NF_Q2_K: return decode_q2_k(from, to);
+    case NF_Q3_K: return decode_q3_k(from, to);
+    case NF_Q4_K: return decode_q4_k(from, to);
+    case NF_Q5_K: return decode_q5_k(from, to);
+    case NF_Q6_K: return decode_q6_k(from, to);
   }
 }
 
@@ -72,6 +75,13 @@ block_size block_of(nf_dtype dtype) {
     case NF_Q8_0: return {32, 34};
     case NF_Q4_0: return {32, 18};
     case NF_Q4_1: return {32, 20};
+    case NF_Q5_0: return {32, 22};
+    case NF_Q5_1: return {32, 24};
+    case NF_Q2_K: return {256, 84};
+    case NF_Q3_K: return {256, 110};
+    case NF_Q4_K: return {256, 144};
+    case NF_Q5_K: return {256, 176};
+    case NF_Q6_K: return {256, 210};
     default: return {0, 0};
   }
 }

@@ -19,6 +19,7 @@
 
 #include "exec/plan.h"
 #include "exec/staging.h"
+#include "kernels/attention/decode.h"
 #include "kernels/pages/pages.h"
 #include "nanofleet.h"
 
@@ -46,17 +47,20 @@ struct step_state {
   bool launched = false;  // its kernels are queued up to the late rows
   bool ending = false;    // its last event is queued; guarded by the engine's mutex
   uint32_t late = 0;      // rows that wait for a mask
-  uint32_t n_rows = 0, n_tokens = 0, n_sampled = 0, n_tiles = 0, n_pages = 0, n_copies = 0;
-  uint32_t n_logits = 0;
+  uint32_t n_rows = 0, n_tokens = 0, n_sampled = 0, n_walks = 0, n_tiles = 0, n_pages = 0, n_copies = 0;
+  uint32_t n_prompts = 0, n_pooled = 0, n_logits = 0, n_vectors = 0;
   uint32_t logits_rows[logits_rows_max] = {};  // sampling rows whose logits are asked for
+  std::vector<bool> aux;                       // in row order: false for logits, true for a vector
   std::vector<uint32_t> slots;                 // by row
   std::vector<step_choice> choices;
   std::vector<uint32_t> masks;  // of the late rows, word by word
   // Offsets of the parts in the staging memory, and the bytes used.
-  uint64_t tokens = 0, tiles = 0, pages = 0, copies = 0, chosen = 0, sampled = 0, biases = 0, mask_words = 0, used = 0;
+  uint64_t tokens = 0, walks = 0, tiles = 0, pages = 0, copies = 0, chosen = 0, sampled = 0, prompts = 0, pooled = 0, gathers = 0, biases = 0, mask_words = 0, used = 0;
   char *staging = nullptr;           // pinned
   nf_result_row *results = nullptr;  // pinned
   float *logits = nullptr;           // pinned
+  float *vectors = nullptr;          // pinned
+  nf_prompt_logprob *judged = nullptr;  // pinned
   cudaEvent_t begun = nullptr, done = nullptr;
 };
 
@@ -75,6 +79,7 @@ struct nf_engine {
   char *weights = nullptr, *activations = nullptr, *workspace = nullptr;
   nf::kv_pool pool = {};
   nf::slot_books books = {};
+  nf::decode_room room = {};
   std::vector<cudaGraphExec_t> captured;  // by rows - 1: all decode one token and sample
 
   // The submitter's books.

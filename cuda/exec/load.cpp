@@ -63,6 +63,8 @@ nf_code prepare(nf_engine *e, step_state *s) {
   if (const nf_code c = pin(e, &s->staging, sizes.step() + sizes.late())) return c;
   if (const nf_code c = pin(e, &s->results, sizeof(nf_result_row) * e->limits.max_rows)) return c;
   if (const nf_code c = pin(e, &s->logits, sizeof(float) * logits_rows_max * e->plan.vocabulary)) return c;
+  if (const nf_code c = pin(e, &s->vectors, std::max<uint64_t>(1, sizeof(float) * e->limits.max_rows * static_cast<uint64_t>(e->plan.pool_width)))) return c;
+  if (const nf_code c = pin(e, &s->judged, sizeof(nf_prompt_logprob) * e->limits.max_tokens)) return c;
   cudaError_t err = cudaEventCreate(&s->begun);
   if (!err) err = cudaEventCreate(&s->done);
   return err ? cuda_failed(e, err, "finalise") : NF_OK;
@@ -140,6 +142,8 @@ nf_code engine_finalise(nf_engine *e, nf_bytes *bytes) {
   e->pool.tokens = reinterpret_cast<int32_t *>(static_cast<char *>(e->pool.kv) + p.bytes.kv - sizeof(int32_t) * NF_PAGE * static_cast<uint64_t>(e->limits.n_pages));
   e->books = {reinterpret_cast<uint32_t *>(e->workspace + p.workspace.table), p.pages_per_slot,
               reinterpret_cast<int32_t *>(e->workspace + p.workspace.last), reinterpret_cast<uint32_t *>(e->workspace + p.workspace.poisoned)};
+  e->room = {reinterpret_cast<float *>(e->workspace + p.workspace.walked_sums), reinterpret_cast<float2 *>(e->workspace + p.workspace.walked_tops),
+             reinterpret_cast<uint32_t *>(e->workspace + p.workspace.arrivals)};
   for (step_state &s : e->steps) {
     if (const nf_code c = prepare(e, &s)) return c;
   }
@@ -165,6 +169,8 @@ void engine_destroy(nf_engine *e) {
     cudaFreeHost(s.staging);
     cudaFreeHost(s.results);
     cudaFreeHost(s.logits);
+    cudaFreeHost(s.vectors);
+    cudaFreeHost(s.judged);
     if (s.begun) cudaEventDestroy(s.begun);
     if (s.done) cudaEventDestroy(s.done);
   }

@@ -8,6 +8,7 @@
 #include "common/text.h"
 #include "exec/staging.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/decode.h"
 #include "kernels/sample/sample.h"
 
 namespace nf {
@@ -218,6 +219,35 @@ nf_code take_buffers(const nf_plan &plan, checked_plan *out) {
   return NF_OK;
 }
 
+// Whether an operation reads a buffer.
+bool reads(const nf_op &op, uint32_t buffer) { return op.in == buffer || op.residual == buffer || (op.kind == NF_OP_ROPE_STORE && op.out == buffer); }
+
+// A norm whose rows go to the product behind it and to nothing else.
+bool folds_at(const checked_plan &p, size_t i) {
+  const nf_op &norm = p.ops[i];
+  if (norm.kind != NF_OP_NORM || i + 1 == p.ops.size() || p.buffers.at(norm.out).sampled) return false;
+  const nf_op &next = p.ops[i + 1];
+  if ((next.kind != NF_OP_QKV && next.kind != NF_OP_GATE_UP) || next.in != norm.out || next.out == norm.in || norm.in == norm.out) return false;
+  for (size_t later = i + 2; later < p.ops.size(); later++) {
+    if (reads(p.ops[later], norm.out)) return false;
+    if (p.ops[later].out == norm.out) break;
+  }
+  return true;
+}
+
+// How the plan may be run faster than operation by operation.
+void find_shortcuts(const nf_limits &limits, checked_plan *p) {
+  p->walks = !limits.invariant;
+  p->tail = p->ops.size();
+  for (size_t i = 0; i < p->ops.size(); i++) {
+    const nf_op &op = p->ops[i];
+    p->folds.push_back(folds_at(*p, i));
+    if (op.out && p->buffers.at(op.out).sampled) p->tail = std::min(p->tail, i);
+    if (op.kind == NF_OP_ATTENTION && (op.window > 0 || !decode_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->walks = false;
+    if (op.kind == NF_OP_HEAD) p->pool_buffer = op.in, p->pool_width = op.in_features;
+  }
+}
+
 void count_weights(checked_plan *p) {
   for (auto &[name, t] : p->tensors) {
     t.offset = p->bytes.weights;
@@ -237,11 +267,15 @@ void count_workspace(const nf_limits &l, checked_plan *p) {
   workspace_layout &w = p->workspace;
   const uint64_t table = static_cast<uint64_t>(l.max_slots) * p->pages_per_slot, words = (p->vocabulary + 31) / 32;
   w.staging.tokens = aligned(sizeof(step_token) * l.max_tokens);
+  w.staging.walks = aligned(sizeof(step_walk) * l.max_rows);
   w.staging.tiles = aligned(sizeof(step_tile) * l.max_tokens);
   w.staging.pages = aligned(sizeof(step_page) * (table + l.max_slots));
   w.staging.copies = aligned(sizeof(step_copy) * static_cast<uint64_t>(l.n_pages));
   w.staging.choices = aligned(sizeof(step_choice) * l.max_rows);
   w.staging.sampled = aligned(sizeof(int32_t) * l.max_rows);
+  w.staging.prompts = aligned(sizeof(step_prompt) * l.max_tokens);
+  w.staging.pooled = aligned(sizeof(step_pooled) * l.max_tokens);
+  w.staging.gathers = aligned(sizeof(int32_t) * 2 * static_cast<uint64_t>(l.max_tokens));
   w.staging.biases = aligned(sizeof(step_bias) * static_cast<uint64_t>(l.max_rows) * sample_biases_max);
   w.staging.masks = aligned(sizeof(uint32_t) * l.max_rows * words);
   uint64_t at = w.staging.step();
@@ -255,9 +289,17 @@ void count_workspace(const nf_limits &l, checked_plan *p) {
   place(&w.poisoned, sizeof(uint32_t) * l.max_slots);
   place(&w.ids, sizeof(int32_t) * l.max_tokens);
   place(&w.results, sizeof(nf_result_row) * l.max_rows);
+  place(&w.judged, sizeof(nf_prompt_logprob) * static_cast<uint64_t>(l.max_tokens));
+  place(&w.vectors, sizeof(float) * static_cast<uint64_t>(l.max_rows) * p->pool_width);
   place(&w.counts, sizeof(uint32_t) * static_cast<uint64_t>(l.max_rows) * p->vocabulary);
   place(&w.raw_biased, sizeof(float) * static_cast<uint64_t>(l.max_rows) * sample_biases_max);
-  for (rope_layout &r : p->ropes) place(&r.offset, sizeof(float) * r.inv_freq.size());
+  place(&w.walked_sums, sizeof(float) * 2 * decode_walkers_max * decode_queries * p->head_dim);
+  place(&w.walked_tops, sizeof(float2) * 2 * decode_walkers_max * decode_queries);
+  place(&w.arrivals, sizeof(uint32_t) * static_cast<uint64_t>(l.max_rows) * p->kv_heads);
+  for (rope_layout &r : p->ropes) {
+    place(&r.offset, sizeof(float) * r.inv_freq.size());
+    place(&r.turns, sizeof(float2) * static_cast<uint64_t>(l.max_tokens) * r.inv_freq.size());
+  }
   w.total = p->bytes.workspace = at;
 }
 
@@ -290,11 +332,12 @@ nf_code check_plan(const nf_plan &plan, const nf_limits &limits, checked_plan *o
   if (const nf_code c = take_buffers(plan, out)) return c;
   for (uint32_t i = 0; i < plan.n_rope_tables; i++) {
     const nf_rope_table &t = plan.rope_tables[i];
-    out->ropes.push_back({{t.inv_freq, t.inv_freq + t.n}, t.attention_factor, 0});
+    out->ropes.push_back({{t.inv_freq, t.inv_freq + t.n}, t.attention_factor, 0, 0});
   }
   for (size_t i = 0; i < out->ops.size(); i++) {
     if (const nf_code c = checker(out, i, out->ops[i]).check()) return c;
   }
+  find_shortcuts(limits, out);
   out->bytes.size = sizeof out->bytes;
   count_weights(out);
   count_activations(limits, out);

@@ -43,19 +43,20 @@ struct rope_layout {
   std::vector<float> inv_freq;
   float factor;
   uint64_t offset;  // in the workspace
+  uint64_t turns;   // of a step's tokens, likewise
 };
 
 // What goes to the device with each step, at most.
 struct staging_sizes {
-  uint64_t tokens, tiles, pages, copies, choices, sampled, biases, masks;
-  uint64_t step() const { return tokens + tiles + pages + copies + choices + sampled + biases + masks; }
+  uint64_t tokens, walks, tiles, pages, copies, choices, sampled, prompts, pooled, gathers, biases, masks;
+  uint64_t step() const { return tokens + walks + tiles + pages + copies + choices + sampled + prompts + pooled + gathers + biases + masks; }
   uint64_t late() const { return choices + masks; }
 };
 
 // The workspace's parts, as offsets.
 struct workspace_layout {
   staging_sizes staging;
-  uint64_t late, table, last, poisoned, ids, results, counts, raw_biased, total;
+  uint64_t late, table, last, poisoned, ids, results, judged, vectors, counts, raw_biased, walked_sums, walked_tops, arrivals, total;
 };
 
 struct checked_plan {
@@ -67,6 +68,10 @@ struct checked_plan {
   uint32_t vocabulary, layers, kv_heads, head_dim;
   uint32_t pages_per_slot;
   uint32_t queries_per_token;  // the most heads that share a key-value head
+  size_t tail;                 // the first operation on sampling rows
+  std::vector<bool> folds;     // by operation: a norm that the next one, its only reader, may do
+  bool walks;                  // rows of one token are walked: attention/decode.h
+  uint32_t pool_buffer, pool_width;  // what the head reads; 0 without a head
   nf_bytes bytes;
 };
 

@@ -8,14 +8,23 @@
 #include "common/text.h"
 #include "exec/engine.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/decode.h"
 #include "kernels/embed/embed.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/norm/norm.h"
+#include "kernels/pool/pool.h"
 #include "kernels/rope/rope.h"
 #include "kernels/sample/sample.h"
 
 namespace nf {
 namespace {
+
+float *logits_of(nf_engine *e) {
+  for (const nf_op &op : e->plan.ops) {
+    if (op.kind == NF_OP_SAMPLE) return reinterpret_cast<float *>(e->activations + e->plan.buffers.at(op.in).offset);
+  }
+  return nullptr;
+}
 
 // A pass of one step over the plan.
 class pass {
@@ -27,14 +36,77 @@ class pass {
     return c ? c : pages_enter(e_->books, staged<step_page>(s_.pages), s_.n_pages, e_->stream);
   }
 
-  // From tokens to logits.
-  nf_code compute() {
+  // From tokens to the states of the last layer.
+  nf_code trunk() {
     nf_code c = pages_tokens(e_->pool, e_->books, staged<step_token>(s_.tokens), ids(), s_.n_tokens, e_->stream);
-    for (size_t i = 0; i < e_->plan.ops.size() && !c; i++) c = op(e_->plan.ops[i]);
+    for (const rope_layout &r : e_->plan.ropes) {
+      const uint32_t n = static_cast<uint32_t>(r.inv_freq.size());
+      if (!c) c = turns_launch(staged<step_token>(s_.tokens), s_.n_tokens, staged<float>(r.offset), n, r.factor, turns(r), e_->stream);
+    }
+    return c ? c : ops(0, e_->plan.tail);
+  }
+
+  // From there to the logits of the rows that sample.
+  nf_code tail() {
+    gather_ = staged<int32_t>(s_.sampled);
+    gathered_ = s_.n_sampled;
+    return gathered_ > 0 ? ops(e_->plan.tail, e_->plan.ops.size()) : NF_OK;
+  }
+
+  // How likely the tokens of prompts are, in as many at a time as may sample.
+  nf_code prompts() {
+    nf_code c = NF_OK;
+    for (uint32_t at = 0; at < s_.n_prompts && !c; at += gathered_) {
+      gather_ = staged<int32_t>(s_.gathers) + at;
+      gathered_ = std::min(e_->limits.max_rows, s_.n_prompts - at);
+      c = ops(e_->plan.tail, e_->plan.ops.size());
+      nf_prompt_logprob *out = reinterpret_cast<nf_prompt_logprob *>(e_->workspace + e_->plan.workspace.judged) + at;
+      if (!c) c = judge_launch({logits_of(e_), staged<step_prompt>(s_.prompts) + at, out, gathered_, e_->plan.vocabulary}, e_->stream);
+    }
+    return c;
+  }
+
+  // Vectors of the rows that pool, likewise.
+  nf_code pooled() {
+    float *vectors = reinterpret_cast<float *>(e_->workspace + e_->plan.workspace.vectors);
+    nf_code c = NF_OK;
+    if (s_.n_vectors > 0) c = code_of(cudaMemsetAsync(vectors, 0, sizeof(float) * s_.n_vectors * e_->plan.pool_width, e_->stream));
+    for (uint32_t at = 0; at < s_.n_pooled && !c; at += gathered_) {
+      gather_ = staged<int32_t>(s_.gathers) + s_.n_prompts + at;
+      gathered_ = std::min(e_->limits.max_rows, s_.n_pooled - at);
+      c = ops(e_->plan.tail, head());
+      if (!c) c = pool_launch({buffer(e_->plan.pool_buffer), staged<step_pooled>(s_.pooled) + at, vectors, gathered_, e_->plan.pool_width}, e_->stream);
+    }
     return c;
   }
 
  private:
+  size_t head() const {
+    size_t i = e_->plan.tail;
+    while (e_->plan.ops[i].kind != NF_OP_HEAD) i++;
+    return i;
+  }
+
+  nf_code ops(size_t from, size_t to) {
+    nf_code c = NF_OK;
+    for (size_t i = from; i < to && !c; i++) {
+      if (e_->plan.folds[i] && folded(e_->plan.ops[i], e_->plan.ops[i + 1], &c)) i++;
+      else c = op(e_->plan.ops[i]);
+    }
+    return c;
+  }
+
+  // A norm and the product behind it in one launch, if its kernel can.
+  bool folded(const nf_op &norm, const nf_op &op, nf_code *c) {
+    gemm_args a = product(op);
+    a.x = buffer(norm.in);
+    a.norm = tensor(norm.weight);
+    a.norm_eps = norm.norm_eps;
+    a.norm_plus_one = norm.norm_plus_one != 0;
+    if (!gemm_normalises(a)) return false;
+    *c = gemm_launch(a, e_->stream);
+    return true;
+  }
 
   nf_code op(const nf_op &op) {
     switch (op.kind) {
@@ -43,7 +115,7 @@ class pass {
       case NF_OP_ROPE_STORE: return rope(op);
       case NF_OP_ATTENTION: return attention(op);
       case NF_OP_SAMPLE: return NF_OK;  // after the logits that rows ask for were copied
-      default: return linear(op);
+      default: return gemm_launch(product(op), e_->stream);
     }
   }
 
@@ -51,6 +123,7 @@ class pass {
   const T *staged(uint64_t offset) const {
     return reinterpret_cast<const T *>(e_->workspace + offset);
   }
+  float2 *turns(const rope_layout &r) const { return reinterpret_cast<float2 *>(e_->workspace + r.turns); }
   int32_t *ids() const { return reinterpret_cast<int32_t *>(e_->workspace + e_->plan.workspace.ids); }
   void *buffer(uint32_t id) const { return id ? e_->activations + e_->plan.buffers.at(id).offset : nullptr; }
   uint32_t width(uint32_t id) const { return e_->plan.buffers.at(id).width; }
@@ -59,10 +132,10 @@ class pass {
   // From a token buffer to a sampled one it takes the rows that sample.
   nf_code norm(const nf_op &op) {
     const buffer_layout &in = e_->plan.buffers.at(op.in), &out = e_->plan.buffers.at(op.out);
-    const uint32_t rows = out.sampled ? s_.n_sampled : s_.n_tokens;
+    const uint32_t rows = out.sampled ? gathered_ : s_.n_tokens;
     const void *from = buffer(op.in);
     if (out.sampled && !in.sampled) {
-      const embed_args gather = {staged<int32_t>(s_.sampled), from, buffer(op.out), rows, out.width, s_.n_tokens, 1};
+      const embed_args gather = {gather_, from, buffer(op.out), rows, out.width, s_.n_tokens, 1};
       if (const nf_code c = embed_launch(gather, e_->stream)) return c;
       from = buffer(op.out);
     }
@@ -76,7 +149,7 @@ class pass {
     a.tokens = staged<step_token>(s_.tokens);
     a.q_norm = tensor(op.q_norm);
     a.k_norm = tensor(op.k_norm);
-    a.inv_freq = table ? reinterpret_cast<const float *>(e_->workspace + table->offset) : nullptr;
+    a.turns = table ? turns(*table) : nullptr;
     a.pool = e_->pool;
     a.rows = s_.n_tokens;
     a.layer = op.layer;
@@ -84,25 +157,27 @@ class pass {
     a.kv_heads = op.n_kv_heads;
     a.dim = op.head_dim;
     a.kind = op.rope_kind;
-    a.factor = table ? table->factor : 1;
     a.eps = op.norm_eps;
     a.plus_one = op.norm_plus_one != 0;
     return rope_launch(a, e_->stream);
   }
 
   nf_code attention(const nf_op &op) {
+    const decode_args walked = {buffer(op.in), buffer(op.out), staged<step_walk>(s_.walks), e_->pool, e_->books, e_->room, s_.n_walks, op.layer, op.n_heads,
+                                op.n_kv_heads, op.head_dim, op.attn_scale, op.softcap};
+    if (const nf_code c = decode_launch(walked, e_->stream)) return c;
     return attention_launch({buffer(op.in), buffer(op.out), staged<step_tile>(s_.tiles), e_->pool, e_->books, s_.n_tiles, op.layer, op.n_heads,
                              op.n_kv_heads, op.head_dim, op.window, op.attn_scale, op.softcap}, e_->stream);
   }
 
-  nf_code linear(const nf_op &op) {
+  gemm_args product(const nf_op &op) const {
     gemm_args a = {};
     a.x = buffer(op.in);
     a.w = tensor(op.weight);
     a.out = buffer(op.out);
     a.bias = tensor(op.bias);
     a.residual = buffer(op.residual);
-    a.rows = op.kind == NF_OP_HEAD ? s_.n_sampled : s_.n_tokens;
+    a.rows = op.kind == NF_OP_HEAD ? gathered_ : s_.n_tokens;
     a.n = op.out_features[0] + op.out_features[1] + op.out_features[2];
     a.k = op.in_features;
     a.epilogue = op.kind == NF_OP_QKV       ? gemm_epilogue::plain
@@ -113,19 +188,14 @@ class pass {
     a.scale = op.scale;
     a.softcap = op.softcap;
     a.invariant = e_->limits.invariant != 0;
-    return gemm_launch(a, e_->stream);
+    return a;
   }
 
   nf_engine *e_;
   const step_state &s_;
+  const int32_t *gather_ = nullptr;  // token rows that the tail works on
+  uint32_t gathered_ = 0;
 };
-
-float *logits_of(nf_engine *e) {
-  for (const nf_op &op : e->plan.ops) {
-    if (op.kind == NF_OP_SAMPLE) return reinterpret_cast<float *>(e->activations + e->plan.buffers.at(op.in).offset);
-  }
-  return nullptr;
-}
 
 nf_code sample(nf_engine *e, const step_state &s, const char *choices, const char *masks, uint32_t late) {
   const workspace_layout &w = e->plan.workspace;
@@ -162,6 +232,12 @@ nf_code end(nf_engine *e, step_state *s) {
   const char *results = e->workspace + e->plan.workspace.results;
   cudaError_t err = cudaSuccess;
   if (s->n_rows > 0) err = cudaMemcpyAsync(s->results, results, sizeof(nf_result_row) * s->n_rows, cudaMemcpyDeviceToHost, e->stream);
+  if (!err && s->n_prompts > 0) {
+    err = cudaMemcpyAsync(s->judged, e->workspace + e->plan.workspace.judged, sizeof(nf_prompt_logprob) * s->n_prompts, cudaMemcpyDeviceToHost, e->stream);
+  }
+  if (!err && s->n_vectors > 0) {
+    err = cudaMemcpyAsync(s->vectors, e->workspace + e->plan.workspace.vectors, sizeof(float) * s->n_vectors * e->plan.pool_width, cudaMemcpyDeviceToHost, e->stream);
+  }
   if (!err) err = cudaEventRecord(s->done, e->stream);
   if (err) return cuda_failed(e, err, "submit");
   std::lock_guard<std::mutex> lock(e->mu);
@@ -176,11 +252,16 @@ nf_code lost(nf_engine *e, nf_code c) {
 }
 
 // Whether every row of a step decodes one token and samples.
-bool decodes(const step_state &s) { return s.n_tokens == s.n_rows && s.n_sampled == s.n_rows && s.n_tiles == s.n_rows; }
+bool decodes(const step_state &s) { return s.n_tokens == s.n_rows && s.n_sampled == s.n_rows && s.n_prompts + s.n_pooled == 0; }
 
 nf_code compute(nf_engine *e, const step_state &s, pass *p) {
   if (s.n_tokens == 0) return NF_OK;
-  if (!decodes(s) || s.n_rows > e->captured.size()) return p->compute();
+  if (!decodes(s) || s.n_rows > e->captured.size()) {
+    nf_code c = p->trunk();
+    if (!c) c = p->prompts();
+    if (!c) c = p->pooled();
+    return c ? c : p->tail();
+  }
   return code_of(cudaGraphLaunch(e->captured[s.n_rows - 1], e->stream));
 }
 
@@ -188,12 +269,15 @@ nf_code compute(nf_engine *e, const step_state &s, pass *p) {
 // packs it.
 cudaError_t capture(nf_engine *e, uint32_t n, cudaGraphExec_t *out) {
   step_state s;
-  s.n_rows = s.n_tokens = s.n_tiles = s.n_sampled = n;
-  s.tiles = aligned(sizeof(step_token) * n);
-  s.sampled = s.tiles + aligned(sizeof(step_tile) * n);
+  s.n_rows = s.n_tokens = s.n_sampled = n;
+  (e->plan.walks ? s.n_walks : s.n_tiles) = n;
+  s.walks = s.tiles = aligned(sizeof(step_token) * n);
+  s.sampled = s.tiles + aligned((e->plan.walks ? sizeof(step_walk) : sizeof(step_tile)) * n);
   cudaGraph_t graph = nullptr;
   if (const cudaError_t err = cudaStreamBeginCapture(e->stream, cudaStreamCaptureModeThreadLocal)) return err;
-  const nf_code c = pass(e, s).compute();
+  pass p(e, s);
+  nf_code c = p.trunk();
+  if (!c) c = p.tail();
   cudaError_t err = cudaStreamEndCapture(e->stream, &graph);
   if (!err && c) err = cudaErrorInvalidValue;
   if (!err) err = cudaGraphInstantiate(out, graph, 0);

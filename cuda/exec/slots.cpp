@@ -25,6 +25,7 @@ nf_code check_sampling(const nf_sampling &p, uint32_t vocabulary) {
   if (!(p.repetition > 0) || isinf(p.repetition)) return invalid("repetition = " + to_string(p.repetition) + ", must be finite and above 0");
   if (!isfinite(p.presence) || !isfinite(p.frequency)) return invalid("a penalty is not finite");
   if (p.top_logprobs > NF_TOP || p.top_logprobs > vocabulary) return invalid("top_logprobs = " + to_string(p.top_logprobs) + ", must be at most 20 and the vocabulary");
+  if (p.prompt_top > NF_TOP || p.prompt_top > vocabulary) return invalid("prompt_top = " + to_string(p.prompt_top) + ", must be at most 20 and the vocabulary");
   return NF_OK;
 }
 

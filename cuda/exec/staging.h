@@ -21,6 +21,15 @@ struct step_tile {
   uint32_t position;  // of the first token
 };
 
+// A row of one token as decoding takes it: its keys are walked in spans of 32, and all
+// spans of a step are shared out evenly.
+struct step_walk {
+  uint32_t slot;
+  uint32_t token;   // token row of the step
+  uint32_t length;  // positions that it sees, its own included
+  uint32_t before;  // spans of the rows before it
+};
+
 struct step_page {
   uint32_t slot, index, page, fresh;  // fresh 1: the slot was opened anew; no page then
 };
@@ -49,10 +58,22 @@ struct step_choice {
   uint32_t late;
 };
 
+// A token whose likelihoods are asked for: those of the token after it.
+struct step_prompt {
+  uint32_t token;  // token row of the step
+  int32_t next;
+  uint32_t top;    // alternatives
+};
+
+// A token whose state is added to a vector.
+struct step_pooled {
+  uint32_t token, vector;
+};
+
 constexpr uint32_t no_mask = 0xffffffffu;
 
 // engine/model computes the workspace from these.
-static_assert(sizeof(step_token) == 16 && sizeof(step_tile) == 16 && sizeof(step_page) == 16 && sizeof(step_copy) == 8, "footprint");
+static_assert(sizeof(step_token) == 16 && sizeof(step_tile) == 16 && sizeof(step_page) == 16 && sizeof(step_copy) == 8 && sizeof(step_walk) == 16 && sizeof(step_prompt) == 12 && sizeof(step_pooled) == 8, "footprint");
 static_assert(sizeof(step_choice) == 92 && sizeof(step_bias) == 8, "footprint");
 
 }  // namespace nf

@@ -15,7 +15,7 @@ namespace {
 
 using std::to_string;
 
-constexpr uint32_t row_flags = NF_ROW_SAMPLE | NF_ROW_LATE_MASK | NF_ROW_LOGITS | NF_ROW_CONTINUE;
+constexpr uint32_t row_flags = NF_ROW_SAMPLE | NF_ROW_LATE_MASK | NF_ROW_PROMPT_LOGPROBS | NF_ROW_LOGITS | NF_ROW_POOL | NF_ROW_CONTINUE | NF_ROW_POOL_SUM;
 
 nf_code invalid(const std::string &text) { return fail(NF_INVALID, "submit: " + text); }
 nf_code unsupported(const std::string &text) { return fail(NF_UNSUPPORTED, "submit: " + text); }
@@ -133,6 +133,12 @@ class booking {
     if (r.flags & NF_ROW_CONTINUE && !s->sampled) return invalid(at + "slot " + to_string(r.slot) + " has sampled nothing to continue from");
     if (!(r.flags & NF_ROW_SAMPLE) && (r.flags & (NF_ROW_LATE_MASK | NF_ROW_LOGITS) || r.mask_id != NF_NO_MASK)) return invalid(at + "masks and logits belong to rows that sample");
     if (r.mask_id != NF_NO_MASK && !e_->masks.count(r.mask_id)) return invalid(at + "mask " + to_string(r.mask_id) + " is not defined");
+    if (r.flags & NF_ROW_POOL_SUM && !(r.flags & NF_ROW_POOL)) return invalid(at + "a sum belongs to rows that pool");
+    if (r.flags & NF_ROW_POOL && r.flags & NF_ROW_SAMPLE) return invalid(at + "a row that pools does not sample");
+    if (r.flags & (NF_ROW_POOL | NF_ROW_PROMPT_LOGPROBS) && e_->plan.pool_width == 0) return unsupported(at + "the plan has no head");
+    if (r.flags & NF_ROW_PROMPT_LOGPROBS && r.next != -1 && static_cast<uint32_t>(r.next) >= e_->plan.vocabulary) {
+      return invalid(at + "next = " + to_string(r.next) + ", the vocabulary has " + to_string(e_->plan.vocabulary));
+    }
     in_step_[r.slot] = true;
     for (uint32_t index = 0; index < (s->length + r.n_tokens + NF_PAGE - 1) / NF_PAGE; index++) {
       if (s->pages[index] == no_page) return invalid(at + "slot " + to_string(r.slot) + " has no page " + to_string(index));
@@ -192,11 +198,36 @@ class layout {
       const bool last_sampled = t == 0 && r.flags & NF_ROW_CONTINUE;
       tokens_.push_back({r.slot, start + t, last_sampled ? -1 : *next++, s.pages[(start + t) / NF_PAGE]});
     }
-    const uint32_t most = attention_queries / e_->plan.queries_per_token;
-    for (uint32_t t = 0; t < r.n_tokens; t += most) tiles_.push_back({r.slot, first + t, std::min(most, r.n_tokens - t), start + t});
+    attend(r, first, start);
+    if (r.flags & NF_ROW_PROMPT_LOGPROBS) prompt(r, first, s.spec.sampling.prompt_top);
+    if (r.flags & NF_ROW_POOL) pool(r, first);
+    if (r.flags & (NF_ROW_LOGITS | NF_ROW_POOL)) out_->aux.push_back((r.flags & NF_ROW_POOL) != 0);
     out_->slots.push_back(r.slot);
     if (r.flags & NF_ROW_SAMPLE) choice(i, r, s);
     return next;
+  }
+
+  void attend(const nf_row &r, uint32_t first, uint32_t start) {
+    if (e_->plan.walks && r.n_tokens == 1) {
+      walks_.push_back({r.slot, first, start + 1, spans_});
+      spans_ += (start + decode_span) / decode_span;
+      return;
+    }
+    const uint32_t most = attention_queries / e_->plan.queries_per_token;
+    for (uint32_t t = 0; t < r.n_tokens; t += most) tiles_.push_back({r.slot, first + t, std::min(most, r.n_tokens - t), start + t});
+  }
+
+  void prompt(const nf_row &r, uint32_t first, uint32_t top) {
+    for (uint32_t t = first; t < first + r.n_tokens; t++) {
+      const int32_t next = t + 1 < first + r.n_tokens ? tokens_[t + 1].id : r.next;
+      if (next >= 0) prompts_.push_back({t, next, top});
+    }
+  }
+
+  void pool(const nf_row &r, uint32_t first) {
+    const uint32_t last = first + r.n_tokens - 1;
+    for (uint32_t t = r.flags & NF_ROW_POOL_SUM ? first : last; t <= last; t++) pooled_.push_back({t, out_->n_vectors});
+    out_->n_vectors++;
   }
 
   void choice(uint32_t i, const nf_row &r, const slot_state &s) {
@@ -244,16 +275,25 @@ class layout {
     packer p(out_->staging);
     // First what a captured pass reads: where these lie follows from their numbers.
     out_->tokens = p.put(tokens_);
+    out_->walks = p.put(walks_);
     out_->tiles = p.put(tiles_);
     out_->sampled = p.put(sampled_);
     out_->chosen = p.put(out_->choices);
     out_->pages = p.put(pages_);
     out_->copies = p.put(copies_);
+    for (const step_prompt &t : prompts_) gathers_.push_back(static_cast<int32_t>(t.token));
+    for (const step_pooled &t : pooled_) gathers_.push_back(static_cast<int32_t>(t.token));
+    out_->prompts = p.put(prompts_);
+    out_->pooled = p.put(pooled_);
+    out_->gathers = p.put(gathers_);
     out_->biases = p.put(biases_);
     out_->mask_words = p.put(masks_);
     out_->used = p.used();
     out_->n_rows = s_.n_rows;
+    out_->n_walks = static_cast<uint32_t>(walks_.size());
     out_->n_tiles = static_cast<uint32_t>(tiles_.size());
+    out_->n_prompts = static_cast<uint32_t>(prompts_.size());
+    out_->n_pooled = static_cast<uint32_t>(pooled_.size());
     out_->n_pages = static_cast<uint32_t>(pages_.size());
     out_->n_copies = static_cast<uint32_t>(copies_.size());
     out_->n_sampled = static_cast<uint32_t>(out_->choices.size());
@@ -263,7 +303,12 @@ class layout {
   const nf_step &s_;
   step_state *out_;
   std::vector<step_token> tokens_;
+  uint32_t spans_ = 0;
+  std::vector<step_walk> walks_;
   std::vector<step_tile> tiles_;
+  std::vector<step_prompt> prompts_;
+  std::vector<step_pooled> pooled_;
+  std::vector<int32_t> gathers_;
   std::vector<step_page> pages_;
   std::vector<step_copy> copies_;
   std::vector<int32_t> sampled_;
@@ -302,7 +347,8 @@ step_choice *late_row(step_state *s, uint32_t row) {
 void reset(step_state *s, uint64_t seq) {
   s->seq = seq;
   s->launched = s->ending = false;
-  s->late = s->n_logits = 0;
+  s->late = s->n_logits = s->n_vectors = 0;
+  s->aux.clear();
   s->slots.clear();
   s->choices.clear();
   s->masks.clear();

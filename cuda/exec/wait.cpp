@@ -48,6 +48,18 @@ nf_code until_done(nf_engine *e, step_state *s, uint64_t timeout_us) {
   }
 }
 
+// Logits and vectors, in row order.
+void copy_aux(const nf_engine *e, const step_state &s, float *to) {
+  const float *logits = s.logits, *vectors = s.vectors;
+  for (const bool vector : s.aux) {
+    const size_t n = vector ? e->plan.pool_width : e->plan.vocabulary;
+    const float *&from = vector ? vectors : logits;
+    memcpy(to, from, n * sizeof(float));
+    from += n;
+    to += n;
+  }
+}
+
 void account(nf_engine *e, const step_state &s, uint64_t ns) {
   std::lock_guard<std::mutex> lock(e->mu);
   e->queue.erase(e->queue.begin());
@@ -63,18 +75,20 @@ void account(nf_engine *e, const step_state &s, uint64_t ns) {
 nf_code engine_wait(nf_engine *e, uint64_t seq, nf_result *r, uint64_t timeout_us) {
   step_state *s = oldest(e, seq);
   if (!s) return fail(NF_INVALID, "wait: step " + to_string(seq) + " is not the oldest in flight");
-  const uint64_t aux = static_cast<uint64_t>(s->n_logits) * e->plan.vocabulary;
-  if (!r || r->size != sizeof *r || r->n_rows < s->n_rows || r->n_aux < aux) {
-    return fail(NF_INVALID, "wait: the result must have room for " + to_string(s->n_rows) + " rows and " + to_string(aux) + " logits");
+  const uint64_t aux = static_cast<uint64_t>(s->n_logits) * e->plan.vocabulary + static_cast<uint64_t>(s->n_vectors) * e->plan.pool_width;
+  if (!r || r->size != sizeof *r || r->n_rows < s->n_rows || r->n_aux < aux || r->n_prompt < s->n_prompts) {
+    return fail(NF_INVALID, "wait: the result must have room for " + to_string(s->n_rows) + " rows, " + to_string(aux) + " floats of logits and vectors and " + to_string(s->n_prompts) + " prompt tokens");
   }
   if (const nf_code c = until_done(e, s, timeout_us)) return c;
   float ms = 0;
   if (const cudaError_t err = cudaEventElapsedTime(&ms, s->begun, s->done)) return cuda_failed(e, err, "wait");
   for (uint32_t i = 0; i < s->n_rows; i++) s->results[i].slot = s->slots[i];
   if (s->n_rows > 0) memcpy(r->rows, s->results, sizeof(nf_result_row) * s->n_rows);
-  if (aux > 0) memcpy(r->aux, s->logits, aux * sizeof(float));
+  if (aux > 0) copy_aux(e, *s, r->aux);
+  if (s->n_prompts > 0) memcpy(r->prompt, s->judged, sizeof(nf_prompt_logprob) * s->n_prompts);
   r->n_rows = s->n_rows;
   r->n_aux = aux;
+  r->n_prompt = s->n_prompts;
   r->compute_ns = static_cast<uint64_t>(static_cast<double>(ms) * 1e6);
   account(e, *s, r->compute_ns);
   return NF_OK;

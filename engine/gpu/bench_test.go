@@ -1,26 +1,36 @@
 package gpu
 
 import (
+	_ "embed"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
 	"github.com/nanofleet/nanofleet/engine/internal/capi"
+	"github.com/nanofleet/nanofleet/engine/model"
 )
 
-// large has the true shape of Qwen3-0.6B as a Llama; its weights are made on the device.
-var large = shape{"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
-	"head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 8192}
+// The true shapes of two models, as Llamas; their weights are made on the device.
+var (
+	qwen06B = shape{"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
+		"head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 8192}
+	qwen8B = shape{"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
+		"head_dim": 128, "vocab_size": 151936, "max_position_embeddings": 8192, "tie_word_embeddings": false}
+	shapes = []struct {
+		name string
+		shape
+	}{{"0.6B", qwen06B}, {"8B", qwen8B}}
+)
 
 // peak is what an H100 reads in practice, in bytes a second.
 const peak = 3.09e12
 
-// synthetic puts random weights of the large shape.
-func synthetic(b *testing.B, limits abi.Limits) (*capi.Engine, uint64) {
+// synthetic makes an engine with random weights of a shape.
+func synthetic(b *testing.B, s shape, limits abi.Limits) (*capi.Engine, *model.Model) {
 	b.Helper()
 	l := device(b)
-	m := open(b, large.write(b, nil))
+	m := open(b, s.write(b, nil))
 	e, err := l.New(limits)
 	if err != nil {
 		b.Fatal(err)
@@ -31,7 +41,28 @@ func synthetic(b *testing.B, limits abi.Limits) (*capi.Engine, uint64) {
 		seed++
 		t.DType, t.SynthSeed, t.Data = abi.Synth, seed, nil
 	})
-	return e, 2 * m.Params
+	return e, m
+}
+
+// read is what a step reads of a shape's weights: all but the embedding's other rows.
+func (s shape) read() (bytes float64) {
+	names, dims := s.tensors()
+	for i, name := range names {
+		if name == "model.embed_tokens.weight" && !s.is("tie_word_embeddings", true) {
+			continue
+		}
+		n := 2.0
+		for _, d := range dims[i] {
+			n *= float64(d)
+		}
+		bytes += n
+	}
+	return bytes
+}
+
+// kv is what a position takes.
+func (s shape) kv() float64 {
+	return 4 * float64(s.n("num_hidden_layers")*s.n("num_key_value_heads")*s.n("head_dim"))
 }
 
 // runner submits steps with one in flight behind the other.
@@ -58,80 +89,103 @@ func (r *runner) wait(seq uint64) {
 	r.device += time.Duration(r.result.ComputeNS)
 }
 
-// fill opens n slots from first on and feeds each a prompt.
-func (r *runner) fill(first, n, prompt, room int, temperature float32) {
+// fill opens n slots from first on and feeds each a prompt, `together` in a step.
+func (r *runner) fill(first, n, together, prompt, room int, temperature float32) {
 	pages := (room + abi.PageLen - 1) / abi.PageLen
-	for slot := first; slot < first+n; slot++ {
-		s := &abi.Slot{Slot: uint32(slot), PromptLen: uint32(prompt), Seed: uint64(slot), Sampling: abi.Sampling{Temperature: temperature, TopP: 1, TypicalP: 1, Repetition: 1}}
-		if err := r.e.OpenSlot(s); err != nil {
-			r.b.Fatal(err)
-		}
-		step := &abi.Step{Rows: []abi.Row{{Slot: uint32(slot), Tokens: uint32(prompt), Flags: abi.RowSample}}}
-		for i := range pages {
-			step.Pages = append(step.Pages, abi.PageDelta{Slot: uint32(slot), Index: uint32(i), Page: uint32(slot*pages + i)})
-		}
-		for i := range prompt {
-			step.Tokens = append(step.Tokens, int32(i*31+slot))
+	for at := first; at < first+n; at += together {
+		step := &abi.Step{}
+		for slot := at; slot < min(at+together, first+n); slot++ {
+			s := &abi.Slot{Slot: uint32(slot), PromptLen: uint32(prompt), Seed: uint64(slot), Sampling: abi.Sampling{Temperature: temperature, TopP: 1, TypicalP: 1, Repetition: 1}}
+			if err := r.e.OpenSlot(s); err != nil {
+				r.b.Fatal(err)
+			}
+			step.Rows = append(step.Rows, abi.Row{Slot: uint32(slot), Tokens: uint32(prompt), Flags: abi.RowSample})
+			for i := range pages {
+				step.Pages = append(step.Pages, abi.PageDelta{Slot: uint32(slot), Index: uint32(i), Page: uint32(slot*pages + i)})
+			}
+			for i := range prompt {
+				step.Tokens = append(step.Tokens, int32(i*31+slot))
+			}
 		}
 		r.submit(step)
 		r.wait(r.seq)
 	}
 }
 
+// cell is one decode figure.
+type cell struct {
+	batch, prompt, steps int
+	temperature          float32
+}
+
+var cells = map[string][]cell{
+	"0.6B": {{1, 512, 128, 0}, {1, 512, 128, 0.7}, {8, 512, 128, 0.7}, {16, 512, 128, 0.7}, {32, 512, 128, 0.7}, {64, 512, 128, 0.7}, {128, 512, 128, 0.7},
+		{256, 512, 128, 0}, {256, 512, 128, 0.7}, {256, 128, 256, 0.7}, {1, 4096, 64, 0}},
+	"8B": {{1, 512, 128, 0.7}, {8, 512, 128, 0.7}, {32, 512, 128, 0.7}, {128, 512, 128, 0.7}},
+}
+
 // BenchmarkDecode is tokens a second of a batch that decodes, sampling on the device.
 func BenchmarkDecode(b *testing.B) {
-	const prompt, steps = 512, 128
-	for _, batch := range []int{1, 16, 64, 256} {
-		for _, temperature := range []float32{0, 0.7} {
-			b.Run(fmt.Sprintf("batch=%d/temperature=%v", batch, temperature), func(b *testing.B) {
-				pages := (prompt + steps + abi.PageLen) / abi.PageLen
-				limits := abi.Limits{MaxSlots: uint32(batch), MaxRows: uint32(batch), MaxTokens: 2048, MaxPositions: 8192, Pages: uint32(batch * pages)}
-				e, weights := synthetic(b, limits)
-				r := &runner{b: b, e: e}
-				r.fill(0, batch, prompt, prompt+steps, temperature)
-				r.device = 0
-				began := time.Now()
-				for i := range steps {
-					step := &abi.Step{}
-					for slot := range batch {
-						step.Rows = append(step.Rows, abi.Row{Slot: uint32(slot), Tokens: 1, Flags: abi.RowSample | abi.RowContinue})
-					}
-					r.submit(step)
-					if i > 0 {
-						r.wait(r.seq - 1)
-					}
-				}
-				r.wait(r.seq)
-				took := time.Since(began).Seconds() / steps
-				kv := float64(batch) * (prompt + steps/2) * 28 * 2 * 1024 * 2
-				bound := (float64(weights) + kv) / peak
-				b.ReportMetric(float64(batch)/took, "tok/s")
-				b.ReportMetric(took*1e3, "ms/step")
-				b.ReportMetric(r.device.Seconds()/steps*1e3, "device-ms/step")
-				b.ReportMetric((float64(weights)+kv)/took/1e9, "GB/s")
-				b.ReportMetric(100*bound/took, "%bound")
-				b.ReportMetric(0, "ns/op")
-			})
+	for _, s := range shapes {
+		for _, c := range cells[s.name] {
+			b.Run(fmt.Sprintf("%s/batch=%d/prompt=%d/temperature=%v", s.name, c.batch, c.prompt, c.temperature), func(b *testing.B) { decode(b, s.shape, c) })
 		}
 	}
 }
 
-// BenchmarkPrefill is the time to the first token of one prompt.
+func decode(b *testing.B, s shape, c cell) {
+	pages := (c.prompt + c.steps + abi.PageLen) / abi.PageLen
+	limits := abi.Limits{MaxSlots: uint32(c.batch), MaxRows: uint32(c.batch), MaxTokens: 8192, MaxPositions: 8192, Pages: uint32(c.batch * pages)}
+	e, _ := synthetic(b, s, limits)
+	r := &runner{b: b, e: e}
+	r.fill(0, c.batch, 8192/c.prompt, c.prompt, c.prompt+c.steps, c.temperature)
+	r.device = 0
+	began := time.Now()
+	for i := range c.steps {
+		step := &abi.Step{}
+		for slot := range c.batch {
+			step.Rows = append(step.Rows, abi.Row{Slot: uint32(slot), Tokens: 1, Flags: abi.RowSample | abi.RowContinue})
+		}
+		r.submit(step)
+		if i > 0 {
+			r.wait(r.seq - 1)
+		}
+	}
+	r.wait(r.seq)
+	took := time.Since(began).Seconds() / float64(c.steps)
+	read := s.read() + float64(c.batch)*float64(c.prompt+c.steps/2)*s.kv()
+	b.ReportMetric(float64(c.batch)/took, "tok/s")
+	b.ReportMetric(took*1e3, "ms/step")
+	b.ReportMetric(r.device.Seconds()/float64(c.steps)*1e3, "device-ms/step")
+	b.ReportMetric(read/took/1e9, "GB/s")
+	b.ReportMetric(100*read/peak/took, "%bound")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkPrefill is the time of a step that takes in prompts.
 func BenchmarkPrefill(b *testing.B) {
-	for _, prompt := range []int{1024, 4096} {
-		b.Run(fmt.Sprintf("prompt=%d", prompt), func(b *testing.B) {
-			limits := abi.Limits{MaxSlots: 8, MaxRows: 8, MaxTokens: 4096, MaxPositions: 8192, Pages: uint32(8 * prompt / abi.PageLen)}
-			e, weights := synthetic(b, limits)
-			r := &runner{b: b, e: e}
-			r.fill(0, 4, prompt, prompt, 0)
-			r.device = 0
-			r.fill(4, 4, prompt, prompt, 0)
-			took := r.device.Seconds() / 4
-			flops := float64(weights) * float64(prompt) // 2 a weight, without attention and but for the head
-			b.ReportMetric(took*1e3, "ms")
-			b.ReportMetric(float64(prompt)/took, "tok/s")
-			b.ReportMetric(flops/took/1e12, "TFLOP/s")
-			b.ReportMetric(0, "ns/op")
-		})
+	for _, s := range shapes {
+		for _, c := range []struct{ prompts, prompt int }{{1, 128}, {1, 1024}, {1, 4096}, {16, 1024}} {
+			b.Run(fmt.Sprintf("%s/prompts=%dx%d", s.name, c.prompts, c.prompt), func(b *testing.B) {
+				const times = 4
+				n := c.prompts * times
+				limits := abi.Limits{MaxSlots: uint32(n), MaxRows: uint32(n), MaxTokens: uint32(c.prompts * c.prompt), MaxPositions: 8192, Pages: uint32(n * c.prompt / abi.PageLen)}
+				e, m := synthetic(b, s.shape, limits)
+				r := &runner{b: b, e: e}
+				r.fill(0, c.prompts, c.prompts, c.prompt, c.prompt, 0)
+				r.device = 0
+				r.fill(c.prompts, n-c.prompts, c.prompts, c.prompt, c.prompt, 0)
+				took := r.device.Seconds() / (times - 1)
+				layers := float64(m.Params) - float64(s.n("vocab_size")*s.n("hidden_size"))
+				if !s.is("tie_word_embeddings", true) {
+					layers -= float64(s.n("vocab_size") * s.n("hidden_size"))
+				}
+				tokens := float64(c.prompts * c.prompt)
+				b.ReportMetric(took*1e3, "ms")
+				b.ReportMetric(tokens/took, "tok/s")
+				b.ReportMetric(2*layers*tokens/took/1e12, "TFLOP/s") // without attention and head
+				b.ReportMetric(0, "ns/op")
+			})
+		}
 	}
 }

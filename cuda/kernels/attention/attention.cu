@@ -1,6 +1,7 @@
 #include "kernels/attention/attention.h"
 
 #include "common/element.cuh"
+#include "common/launch.h"
 #include "common/mma.cuh"
 #include "common/status.h"
 
@@ -209,6 +210,7 @@ __device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<
 // whatever else is in the step, so its bits depend on its own sequence alone.
 template <int DIM>
 __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args a) {
+  follow();
   __shared__ exchange<DIM> shared[warps / 2];
   const uint32_t lane = threadIdx.x % 32;
   const place p = {a.heads / a.kv_heads, blockIdx.y, lane / 4, lane % 4, a.tiles[blockIdx.x]};
@@ -237,15 +239,10 @@ __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args 
 
 nf_code attention_launch(const attention_args &a, cudaStream_t stream) {
   if (a.n_tiles == 0) return NF_OK;
-  const dim3 grid(a.n_tiles, a.kv_heads);
-  if (a.dim <= 32) {
-    attention<32><<<grid, warps * 32, 0, stream>>>(a);
-  } else if (a.dim <= 64) {
-    attention<64><<<grid, warps * 32, 0, stream>>>(a);
-  } else {
-    attention<128><<<grid, warps * 32, 0, stream>>>(a);
-  }
-  return code_of(cudaGetLastError());
+  const launch_shape shape = {dim3(a.n_tiles, a.kv_heads), warps * 32};
+  if (a.dim <= 32) return code_of(launch(attention<32>, shape, stream, a));
+  if (a.dim <= 64) return code_of(launch(attention<64>, shape, stream, a));
+  return code_of(launch(attention<128>, shape, stream, a));
 }
 
 }  // namespace nf

@@ -8,6 +8,7 @@
 #include "harness/device.h"
 #include "harness/random.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/decode.h"
 
 namespace nf::bench {
 namespace {
@@ -55,9 +56,17 @@ void shape(uint32_t n, uint32_t position, uint32_t n_tokens) {
   a.pool.kv = pool.data();
   a.books = {static_cast<uint32_t *>(table.data()), width, nullptr, nullptr};
   a.n_tiles = static_cast<uint32_t>(tiles.size());
+  std::vector<step_walk> walks;
+  for (const step_tile &t : tiles) walks.push_back({t.slot, t.token, t.position + 1, t.slot * ((position + decode_span) / decode_span)});
+  const size_t left = 2ull * decode_walkers_max * decode_queries;
+  buffer walked(walks.size() * sizeof(step_walk)), sums(left * dim * 4), tops(left * 8), arrivals(4ull * n * kv_heads);
+  walked.put(raw(walks));
+  arrivals.put(std::vector<uint8_t>(4ull * n * kv_heads));
+  decode_args d = {q.data(), out.data(), static_cast<const step_walk *>(walked.data()), a.pool, a.books,
+                   {static_cast<float *>(sums.data()), static_cast<float2 *>(tops.data()), static_cast<uint32_t *>(arrivals.data())}, n, 0, heads, kv_heads, dim, a.scale, 0};
   const timing t = time_calls(16, [&](int i, cudaStream_t stream) {
-    a.layer = i % layers;
-    attention_launch(a, stream);
+    a.layer = d.layer = i % layers;
+    n_tokens == 1 ? decode_launch(d, stream) : attention_launch(a, stream);
   });
   const double bytes = 4.0 * n * (position + n_tokens) * kv_heads * dim, flops = 4.0 * n * n_tokens * (position + n_tokens / 2.0) * heads * dim;
   printf("attention %4u x (%5u + %4u)  %8.2f us  %6.0f GB/s of K and V, %3.0f %% of peak  %6.1f TFLOP/s\n", n, position, n_tokens, t.median * 1e6, bytes / t.median / 1e9,
@@ -68,6 +77,7 @@ void run() {
   printf("attention: 16 query heads, 8 key-value heads of 128\n");
   for (const uint32_t n : {1u, 16u, 64u, 256u}) shape(n, 575, 1);
   shape(1, 4095, 1);
+  shape(8, 4095, 1);
   shape(64, 4095, 1);
   shape(1, 0, 1024);
   shape(1, 0, 4096);

@@ -9,6 +9,7 @@
 #include "harness/random.h"
 #include "harness/test.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/decode.h"
 
 namespace nf::test {
 namespace {
@@ -70,6 +71,35 @@ class scene {
     return harness::from_bytes(out.get(), NF_BF16);
   }
 
+  // The same by the kernel for rows of one token.
+  std::vector<float> walk() {
+    const attention_args s = arguments();
+    std::vector<step_walk> walks;
+    uint32_t spans = 0;
+    for (const step_tile &t : tiles_) {
+      walks.push_back({t.slot, t.token, t.position + 1, spans});
+      spans += (t.position + decode_span) / decode_span;
+    }
+    const size_t left = 2ull * decode_walkers_max * decode_queries;
+    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), listed(walks.size() * sizeof(step_walk)), out(want_.size() * 2);
+    buffer sums(left * s_.dim * 4), tops(left * 8), arrivals(walks.size() * s_.kv_heads * 4);
+    q.put(harness::to_bytes(qkv_, NF_BF16));
+    pool.put(harness::to_bytes(pool_, NF_BF16));
+    table.put(raw(table_));
+    listed.put(raw(walks));
+    arrivals.put(std::vector<uint8_t>(walks.size() * s_.kv_heads * 4));
+    decode_args a = {q.data(), out.data(), static_cast<const step_walk *>(listed.data()), s.pool, s.books,
+                     {static_cast<float *>(sums.data()), static_cast<float2 *>(tops.data()), static_cast<uint32_t *>(arrivals.data())},
+                     static_cast<uint32_t>(walks.size()), s.layer, s.heads, s.kv_heads, s.dim, s.scale, s.softcap};
+    a.pool.kv = pool.data();
+    a.books.table = static_cast<uint32_t *>(table.data());
+    // Twice: what walkers leave for one another is used up.
+    for (int i = 0; i < 2; i++) check(decode_launch(a, nullptr) == NF_OK, text(s_) + ": launch failed");
+    harness::must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    check(out.intact() && q.intact() && pool.intact() && sums.intact() && tops.intact() && arrivals.intact(), text(s_) + ": wrote outside of its output");
+    return harness::from_bytes(out.get(), NF_BF16);
+  }
+
   const std::vector<double> &want() const { return want_; }
 
  private:
@@ -124,12 +154,20 @@ class scene {
   std::vector<double> want_;
 };
 
+void close(const shape &s, const std::vector<float> &got, const std::vector<double> &want) {
+  double d = 0, n = 0;
+  for (size_t i = 0; i < got.size(); i++) d += (got[i] - want[i]) * (got[i] - want[i]), n += want[i] * want[i];
+  check(sqrt(d / n) <= 4e-3, text(s) + ": off by " + std::to_string(sqrt(d / n)));
+}
+
 void close_to_reference(const shape &s) {
   scene c(s);
-  const std::vector<float> got = c.run();
-  double d = 0, n = 0;
-  for (size_t i = 0; i < got.size(); i++) d += (got[i] - c.want()[i]) * (got[i] - c.want()[i]), n += c.want()[i] * c.want()[i];
-  check(sqrt(d / n) <= 4e-3, text(s) + ": off by " + std::to_string(sqrt(d / n)));
+  close(s, c.run(), c.want());
+}
+
+void walks_close(const shape &s) {
+  scene c(s);
+  close(s, c.walk(), c.want());
 }
 
 const add heads_case("attention/heads and dimensions", true, [] {
@@ -151,6 +189,34 @@ const add limits_case("attention/window and softcap", true, [] {
 const add neighbours_case("attention/a row does not see its neighbours", true, [] {
   const std::vector<float> alone = scene({8, 4, 128, {{500, 20}}}).run(), among = scene({8, 4, 128, {{500, 20}, {30, 50}, {700, 1}}}).run();
   check(memcmp(alone.data(), among.data(), alone.size() * sizeof(float)) == 0, "other bits");
+});
+
+// Rows of one token at the positions given.
+std::vector<row> ones(const std::vector<uint32_t> &positions) {
+  std::vector<row> rows;
+  for (const uint32_t p : positions) rows.push_back({p, 1});
+  return rows;
+}
+
+// One row, few and many: heads of one walker, of two and of all of them.
+const add walks_case("attention/decode: heads, lengths, shares of walkers", true, [] {
+  for (const uint32_t dim : {64u, 128u}) {
+    for (const auto &[heads, kv] : {std::pair{4u, 4u}, {4u, 2u}, {9u, 3u}, {16u, 2u}}) {
+      for (const uint32_t p : {0u, 1u, 30u, 31u, 32u, 63u, 64u, 575u, 9000u}) walks_close({heads, kv, dim, ones({p})});
+      walks_close({heads, kv, dim, ones({0, 5, 4000, 31, 32, 64, 700})});
+    }
+    std::vector<uint32_t> many;
+    for (uint32_t i = 0; i < 70; i++) many.push_back(i * 37 % 900);
+    walks_close({16, 8, dim, ones(many)});
+    for (uint32_t i = 0; i < 200; i++) many.push_back(i * 61 % 100);
+    walks_close({2, 1, dim, ones(many)});
+  }
+  walks_close({8, 4, 128, ones({300, 40}), 0, 2});
+});
+
+const add walks_again_case("attention/decode: the same bits when run again", true, [] {
+  const shape s = {16, 8, 128, ones({500, 30, 2000, 64})};
+  check(scene(s).walk() == scene(s).walk(), "other bits");
 });
 
 }  // namespace

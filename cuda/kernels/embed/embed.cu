@@ -1,6 +1,7 @@
 #include "kernels/embed/embed.h"
 
 #include "common/element.cuh"
+#include "common/launch.h"
 #include "common/status.h"
 
 namespace nf {
@@ -9,6 +10,7 @@ namespace {
 using bf16 = __nv_bfloat16;
 
 __global__ void embed(const embed_args a) {
+  follow();
   const uint32_t id = static_cast<uint32_t>(a.ids[blockIdx.x]);
   const bf16 *from = static_cast<const bf16 *>(a.weight) + static_cast<size_t>(id < a.vocabulary ? id : 0) * a.width;
   bf16 *to = static_cast<bf16 *>(a.out) + static_cast<size_t>(blockIdx.x) * a.width;
@@ -30,8 +32,7 @@ __global__ void embed(const embed_args a) {
 nf_code embed_launch(const embed_args &given, cudaStream_t stream) {
   embed_args a = given;
   if (a.scale == 0) a.scale = 1;
-  if (a.rows > 0) embed<<<a.rows, 128, 0, stream>>>(a);
-  return code_of(cudaGetLastError());
+  return a.rows > 0 ? code_of(launch(embed, {a.rows, 128}, stream, a)) : NF_OK;
 }
 
 }  // namespace nf

@@ -1,5 +1,6 @@
 #include "kernels/gemm/gemm.h"
 
+#include "common/launch.h"
 #include "common/mma.cuh"
 #include "common/status.h"
 #include "kernels/gemm/epilogue.cuh"
@@ -47,6 +48,7 @@ struct pieces {
 // neither MT nor NT.
 template <int MT, int NT>
 __global__ void __launch_bounds__(skinny_warps * 32) gemm_skinny(const gemm_typed a) {
+  follow();
   __shared__ float shared[skinny_warps / 2][MT * NT * 4][32];
   constexpr int ahead = in_flight<MT, NT>;
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, c = lane % 4;
@@ -143,6 +145,7 @@ __device__ __forceinline__ void multiply(const S &s, tile (&sum)[MT][4], uint32_
 // Each sum runs over k in one order, whatever the tiling.
 template <int MT, int WM, int WN, int STAGES>
 __global__ void __launch_bounds__(WM * WN * 32) gemm_tiled(const gemm_typed a) {
+  follow();
   using T = tiling<MT, WM, WN, STAGES>;
   __shared__ typename T::stage ring[STAGES];
   const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -170,67 +173,75 @@ __global__ void __launch_bounds__(WM * WN * 32) gemm_tiled(const gemm_typed a) {
 }
 
 template <int MT, int WM, int WN, int STAGES>
-void launch_tiled(tiling<MT, WM, WN, STAGES>, const gemm_typed &a, cudaStream_t stream) {
+cudaError_t launch_tiled(tiling<MT, WM, WN, STAGES>, const gemm_typed &a, cudaStream_t stream) {
   using T = tiling<MT, WM, WN, STAGES>;
-  gemm_tiled<MT, WM, WN, STAGES><<<dim3(up(a.rows, T::rows), up(a.n, T::cols)), T::threads, 0, stream>>>(a);
+  return launch(gemm_tiled<MT, WM, WN, STAGES>, {dim3(up(a.rows, T::rows), up(a.n, T::cols)), T::threads}, stream, a);
 }
 
-constexpr uint32_t processors = 132;  // of an H100; on another chip the choice is merely less good
-
-void launch_tiled(const gemm_typed &a, cudaStream_t stream) {
-  if (up(a.rows, large::rows) * up(a.n, large::cols) >= processors && a.rows > 64) return launch_tiled(large(), a, stream);
-  launch_tiled(small(), a, stream);
+cudaError_t launch_tiled(const gemm_typed &a, cudaStream_t stream) {
+  if (up(a.rows, large::rows) * up(a.n, large::cols) >= processors() && a.rows > 64) return launch_tiled(large(), a, stream);
+  return launch_tiled(small(), a, stream);
 }
 
 template <int MT>
-void launch_columns(const gemm_typed &a, cudaStream_t stream) {
-  constexpr int threads = skinny_warps * 32;
-  if (a.n < 4096) return gemm_skinny<MT, 1><<<up(a.n, 8), threads, 0, stream>>>(a);
-  if (a.n < 32768) return gemm_skinny<MT, 2><<<up(a.n, 16), threads, 0, stream>>>(a);
-  gemm_skinny<MT, 4><<<up(a.n, 32), threads, 0, stream>>>(a);
+cudaError_t launch_columns(const gemm_typed &a, cudaStream_t stream) {
+  constexpr uint32_t threads = skinny_warps * 32;
+  if (a.n < 4096) return launch(gemm_skinny<MT, 1>, {up(a.n, 8), threads}, stream, a);
+  if (a.n < 32768) return launch(gemm_skinny<MT, 2>, {up(a.n, 16), threads}, stream, a);
+  return launch(gemm_skinny<MT, 4>, {up(a.n, 32), threads}, stream, a);
 }
 
-void launch_rows(const gemm_typed &a, cudaStream_t stream) {
+cudaError_t launch_rows(const gemm_typed &a, cudaStream_t stream) {
   if (a.rows <= 16) return launch_columns<1>(a, stream);
   if (a.rows <= 32) return launch_columns<2>(a, stream);
-  launch_columns<4>(a, stream);
+  return launch_columns<4>(a, stream);
 }
 
 // Up to 64 rows a launch.
-void launch_skinny(gemm_typed a, cudaStream_t stream) {
+cudaError_t launch_skinny(gemm_typed a, cudaStream_t stream) {
   const size_t out = static_cast<size_t>(skinny_rows) * (a.epilogue == gemm_epilogue::gated ? a.n / 2 : a.n) *
                      (a.epilogue == gemm_epilogue::logits ? sizeof(float) : sizeof(bf16));
   const uint32_t rows = a.rows;
   for (uint32_t from = 0; from < rows; from += skinny_rows) {
     a.rows = rows - from < skinny_rows ? rows - from : skinny_rows;
-    launch_rows(a, stream);
+    if (const cudaError_t err = launch_rows(a, stream)) return err;
     a.x += static_cast<size_t>(skinny_rows) * a.k;
     a.out = static_cast<char *>(a.out) + out;
     if (a.residual) a.residual += static_cast<size_t>(skinny_rows) * a.n;
   }
+  return cudaSuccess;
+}
+
+gemm_typed typed(const gemm_args &g) {
+  return {static_cast<const bf16 *>(g.x), static_cast<const bf16 *>(g.w), static_cast<const bf16 *>(g.bias), static_cast<const bf16 *>(g.residual), g.out,
+          g.rows, g.n, g.k, g.epilogue, g.activation, g.scale == 0 ? 1.0f : g.scale, g.softcap, static_cast<const bf16 *>(g.norm), g.norm_eps,
+          g.norm_plus_one ? 1.0f : 0.0f};
 }
 
 }  // namespace
 
 gemm_kernel gemm_choose(const gemm_args &a) {
-  if (a.invariant || a.rows <= 16) return gemm_kernel::skinny;
+  if (a.invariant) return gemm_kernel::skinny;
+  if (a.rows <= few_rows) return gemm_kernel::few;
+  if (wide_runs()) return gemm_kernel::wide;
   // Between the two, only a matrix with many columns fills the processors with tiles.
   return a.rows > skinny_rows || a.n >= 32768 ? gemm_kernel::tiled : gemm_kernel::skinny;
 }
+
+bool gemm_normalises(const gemm_args &a) { return gemm_choose(a) == gemm_kernel::few && few_normalises(typed(a)); }
 
 nf_code gemm_launch(const gemm_args &a, cudaStream_t stream) { return gemm_launch_as(gemm_choose(a), a, stream); }
 
 nf_code gemm_launch_as(gemm_kernel kernel, const gemm_args &g, cudaStream_t stream) {
   if (g.rows == 0) return NF_OK;
-  const gemm_typed a = {static_cast<const bf16 *>(g.x), static_cast<const bf16 *>(g.w), static_cast<const bf16 *>(g.bias),
-                        static_cast<const bf16 *>(g.residual), g.out, g.rows, g.n, g.k, g.epilogue, g.activation,
-                        g.scale == 0 ? 1.0f : g.scale, g.softcap};
-  if (kernel == gemm_kernel::skinny) {
-    launch_skinny(a, stream);
-  } else {
-    launch_tiled(a, stream);
+  const gemm_typed a = typed(g);
+  switch (kernel) {
+    case gemm_kernel::few: return few_launch(a, stream);
+    case gemm_kernel::skinny: return code_of(launch_skinny(a, stream));
+    case gemm_kernel::tiled: return code_of(launch_tiled(a, stream));
+    case gemm_kernel::wide: return wide_launch(a, stream);
   }
-  return code_of(cudaGetLastError());
+  return NF_UNSUPPORTED;
 }
 
 }  // namespace nf

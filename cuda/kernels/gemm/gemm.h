@@ -18,8 +18,10 @@ enum class gemm_epilogue {
 
 // Which kernel computes.
 enum class gemm_kernel {
+  few,     // up to 16 rows: weights are on their way before the kernel before has ended
   skinny,  // up to 64 rows a launch: weights go from memory to the tensor cores directly
   tiled,   // many rows: tiles of 128 x 128 or 64 x 64 by way of shared memory
+  wide,    // many rows: warpgroup products of tiles that the copy engine brings, on Hopper
 };
 
 struct gemm_args {
@@ -33,9 +35,15 @@ struct gemm_args {
   uint32_t activation;  // NF_ACT_*, when gated
   float scale, softcap;
   bool invariant;  // a row's bits must not depend on how many rows there are
+  // An RMS norm of x before the product, by kernels that gemm_normalises says can.
+  const void *norm;  // weight: k, bf16, or NULL
+  float norm_eps;
+  bool norm_plus_one;  // the weight is stored as w - 1
 };
 
 gemm_kernel gemm_choose(const gemm_args &a);
+// Whether that kernel can normalise x itself, which saves a launch.
+bool gemm_normalises(const gemm_args &a);
 
 // Queues the product on a stream. The caller has checked the arguments.
 nf_code gemm_launch(const gemm_args &a, cudaStream_t stream);

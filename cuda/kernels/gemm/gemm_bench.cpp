@@ -27,7 +27,7 @@ void shape(const char *name, gemm_epilogue epilogue, uint32_t rows, uint32_t n, 
   for (size_t i = 0; i < sets; i++) w.push_back(std::make_unique<buffer>(2 * weights)), w.back()->put(values(weights));
   buffer x(2ull * rows * k), out(4ull * rows * n);
   x.put(values(static_cast<size_t>(rows) * k));
-  gemm_args a = {x.data(), nullptr, out.data(), nullptr, nullptr, rows, n, k, epilogue, NF_ACT_SILU, 0, 0, false};
+  gemm_args a = {x.data(), nullptr, out.data(), nullptr, nullptr, rows, n, k, epilogue, NF_ACT_SILU, 0, 0, false, nullptr, 0, false};
   const timing t = time_calls(32, [&](int i, cudaStream_t stream) {
     a.w = w[i % sets]->data();
     gemm_launch(a, stream);
@@ -38,12 +38,18 @@ void shape(const char *name, gemm_epilogue epilogue, uint32_t rows, uint32_t n, 
 }
 
 void run() {
-  for (const uint32_t rows : {1u, 16u, 64u, 256u, 1024u, 4096u}) {
+  for (const uint32_t rows : {1u, 8u, 16u, 32u, 64u, 128u, 256u, 1024u, 4096u}) {
     shape("qkv", gemm_epilogue::plain, rows, 4096, 1024);
     shape("out", gemm_epilogue::residual, rows, 1024, 2048);
     shape("gate_up", gemm_epilogue::gated, rows, 6144, 1024);
     shape("down", gemm_epilogue::residual, rows, 1024, 3072);
     if (rows <= 256) shape("head", gemm_epilogue::logits, rows, 151936, 1024);
+  }
+  for (const uint32_t rows : {1u, 32u, 128u, 1024u, 8192u}) {
+    shape("8B qkv", gemm_epilogue::plain, rows, 6144, 4096);
+    shape("8B out", gemm_epilogue::residual, rows, 4096, 4096);
+    shape("8B g_up", gemm_epilogue::gated, rows, 24576, 4096);
+    shape("8B down", gemm_epilogue::residual, rows, 4096, 12288);
   }
 }
 

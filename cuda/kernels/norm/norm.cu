@@ -1,6 +1,7 @@
 #include "kernels/norm/norm.h"
 
 #include "common/element.cuh"
+#include "common/launch.h"
 #include "common/reduce.cuh"
 #include "common/status.h"
 
@@ -29,6 +30,7 @@ __device__ __forceinline__ float scale_of(const rows_of<T> &a, float squares) {
 
 template <typename T>
 __global__ void __launch_bounds__(loop_threads) norm_loop(const rows_of<T> a) {
+  follow();
   __shared__ float partial[32];
   const size_t row = static_cast<size_t>(blockIdx.x) * a.width;
   float squares = 0;
@@ -86,6 +88,7 @@ struct held_row {
 
 template <typename T, int N>
 __global__ void __launch_bounds__(warps_per_block * 32) norm_warp(const rows_of<T> a) {
+  follow();
   const uint32_t r = blockIdx.x * warps_per_block + threadIdx.x / 32;
   if (r >= a.rows) return;
   const size_t row = static_cast<size_t>(r) * a.width;
@@ -98,6 +101,7 @@ __global__ void __launch_bounds__(warps_per_block * 32) norm_warp(const rows_of<
 
 template <typename T, int N>
 __global__ void __launch_bounds__(block_threads_max) norm_block(const rows_of<T> a) {
+  follow();
   __shared__ float partial[32];
   const size_t row = static_cast<size_t>(blockIdx.x) * a.width;
   held_row<T, N> held;
@@ -109,33 +113,33 @@ __global__ void __launch_bounds__(block_threads_max) norm_block(const rows_of<T>
 constexpr uint32_t up(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
 
 template <typename T>
-void launch_warp(const rows_of<T> &a, cudaStream_t stream) {
+cudaError_t launch_warp(const rows_of<T> &a, cudaStream_t stream) {
   const dim3 grid(up(a.rows, warps_per_block)), block(warps_per_block * 32);
   const uint32_t vecs = up(a.width / per_vec<T>, 32);
-  if (vecs <= 1) return norm_warp<T, 1><<<grid, block, 0, stream>>>(a);
-  if (vecs <= 2) return norm_warp<T, 2><<<grid, block, 0, stream>>>(a);
-  norm_warp<T, warp_vecs><<<grid, block, 0, stream>>>(a);
+  if (vecs <= 1) return launch(norm_warp<T, 1>, {grid, block}, stream, a);
+  if (vecs <= 2) return launch(norm_warp<T, 2>, {grid, block}, stream, a);
+  return launch(norm_warp<T, warp_vecs>, {grid, block}, stream, a);
 }
 
 template <typename T>
-void launch_block(const rows_of<T> &a, cudaStream_t stream) {
+cudaError_t launch_block(const rows_of<T> &a, cudaStream_t stream) {
   const uint32_t vecs = a.width / per_vec<T>;
   // Two vectors a thread while the row's threads make one block; more only beyond.
   const uint32_t pairs = up(up(vecs, 2), 32) * 32;
-  if (pairs <= block_threads_max) return norm_block<T, 2><<<a.rows, pairs, 0, stream>>>(a);
-  norm_block<T, block_vecs><<<a.rows, up(up(vecs, block_vecs), 32) * 32, 0, stream>>>(a);
+  if (pairs <= block_threads_max) return launch(norm_block<T, 2>, {a.rows, pairs}, stream, a);
+  return launch(norm_block<T, block_vecs>, {a.rows, up(up(vecs, block_vecs), 32) * 32}, stream, a);
 }
 
 template <typename T>
-nf_code launch(norm_kernel kernel, const norm_args &g, cudaStream_t stream) {
+nf_code launch_typed(norm_kernel kernel, const norm_args &g, cudaStream_t stream) {
   const rows_of<T> a = {static_cast<const T *>(g.in), static_cast<const T *>(g.weight), static_cast<T *>(g.out),
                         g.rows, g.width, g.eps, g.plus_one ? 1.0f : 0.0f};
   switch (kernel) {
-    case norm_kernel::loop: norm_loop<T><<<a.rows, loop_threads, 0, stream>>>(a); break;
-    case norm_kernel::warp: launch_warp(a, stream); break;
-    case norm_kernel::block: launch_block(a, stream); break;
+    case norm_kernel::loop: return code_of(launch(norm_loop<T>, {a.rows, loop_threads}, stream, a));
+    case norm_kernel::warp: return code_of(launch_warp(a, stream));
+    case norm_kernel::block: return code_of(launch_block(a, stream));
   }
-  return code_of(cudaGetLastError());
+  return NF_UNSUPPORTED;
 }
 
 uint32_t bytes_of(nf_dtype dtype) { return dtype == NF_F32 ? 4 : 2; }
@@ -156,8 +160,8 @@ nf_code norm_launch(const norm_args &a, cudaStream_t stream) { return norm_launc
 
 nf_code norm_launch_as(norm_kernel kernel, const norm_args &a, cudaStream_t stream) {
   if (a.rows == 0) return NF_OK;
-  if (a.dtype == NF_F32) return launch<float>(kernel, a, stream);
-  if (a.dtype == NF_BF16) return launch<__nv_bfloat16>(kernel, a, stream);
+  if (a.dtype == NF_F32) return launch_typed<float>(kernel, a, stream);
+  if (a.dtype == NF_BF16) return launch_typed<__nv_bfloat16>(kernel, a, stream);
   return NF_UNSUPPORTED;
 }
 

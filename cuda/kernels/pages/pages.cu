@@ -1,5 +1,6 @@
 #include "kernels/pages/pages.h"
 
+#include "common/launch.h"
 #include "common/ptx.cuh"
 #include "common/status.h"
 
@@ -33,6 +34,7 @@ __global__ void enter(const slot_books books, const step_page *pages, uint32_t n
 }
 
 __global__ void write_tokens(const kv_pool pool, const slot_books books, const step_token *tokens, int32_t *ids, uint32_t n) {
+  follow();
   const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   const step_token t = tokens[i];
@@ -57,8 +59,10 @@ nf_code pages_enter(const slot_books &books, const step_page *pages, uint32_t n,
 
 nf_code pages_tokens(const kv_pool &pool, const slot_books &books, const step_token *tokens, int32_t *ids, uint32_t n,
                      cudaStream_t stream) {
-  if (n > 0) write_tokens<<<blocks(n), threads, 0, stream>>>(pool, books, tokens, ids, n);
-  return code_of(cudaGetLastError());
+  // Apart from the copies and entries: later kernels read tables and pages early.
+  launch_shape shape = {blocks(n), threads};
+  shape.apart = true;
+  return n > 0 ? code_of(launch(write_tokens, shape, stream, pool, books, tokens, ids, n)) : NF_OK;
 }
 
 }  // namespace nf

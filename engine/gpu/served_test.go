@@ -1,0 +1,86 @@
+package gpu
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nanofleet/nanofleet/engine"
+	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/engine/sample"
+)
+
+// lengths are those of nano-vLLM's bench (testdata/lengths.py).
+//
+//go:embed testdata/lengths.txt
+var lengths string
+
+// BenchmarkServed is nano-vLLM's bench through the engine: 256 requests at once, of 100
+// to 1,024 tokens each, for 100 to 1,024 more, drawn at temperature 0.6.
+func BenchmarkServed(b *testing.B) {
+	for _, s := range shapes {
+		b.Run(s.name, func(b *testing.B) {
+			limits := abi.Limits{MaxSlots: 256, MaxRows: 256, MaxTokens: 8192, MaxPositions: 2048, Pages: 256 * 20}
+			backend, m := synthetic(b, s.shape, limits)
+			e, err := engine.New(engine.Config{Backend: backend, Limits: limits, Vocab: s.n("vocab_size"), Tokenizer: m.Tokenizer, EOS: m.EOS, Queue: 256, NoPrefixCache: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			go func() { done <- e.Run(ctx) }()
+			began := time.Now()
+			tokens := serveAll(b, e)
+			took := time.Since(began).Seconds()
+			stop()
+			<-done
+			b.ReportMetric(float64(tokens)/took, "tok/s")
+			b.ReportMetric(took, "s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// serveAll submits every request and reads them to their ends.
+func serveAll(b *testing.B, e *engine.Engine) (tokens int) {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	lines := bufio.NewScanner(strings.NewReader(lengths))
+	for i := 0; lines.Scan(); i++ {
+		var in, out int
+		if _, err := fmt.Sscan(lines.Text(), &in, &out); err != nil {
+			b.Fatal(err)
+		}
+		r := &engine.Request{MaxTokens: out, Sampling: sample.Defaults(), Seed: uint64(i), IgnoreEOS: true}
+		r.Sampling.Temperature = 0.6
+		for t := range in {
+			r.Prompt = append(r.Prompt, int32((t*7919+i*104729)%10000))
+		}
+		s, err := e.Submit(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		group.Go(func() {
+			n := 0
+			for {
+				event, err := s.Next(context.Background())
+				if err != nil {
+					break
+				}
+				if t, ok := event.(engine.Tokens); ok {
+					n += len(t.IDs)
+				}
+			}
+			mu.Lock()
+			tokens += n
+			mu.Unlock()
+		})
+	}
+	group.Wait()
+	return tokens
+}
