@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -69,6 +70,9 @@ func readVector(fileName string, file *weights.File, tensor string, n uint32) ([
 
 // readGGUFText reads tokenizer, template and special tokens.
 func (m *Meta) readGGUFText(file string, meta map[string]any) (err error) {
+	if err := checkTextTypes(file, meta); err != nil {
+		return err
+	}
 	if m.Tokenizer, err = tokenizer.FromGGUF(meta); err != nil {
 		return inFile(file, err)
 	}
@@ -92,6 +96,24 @@ func (m *Meta) readGGUFText(file string, meta map[string]any) (err error) {
 		m.EOSText = m.specialText(m.EOS[0])
 	}
 	return m.checkText(file)
+}
+
+// textTypes are keys of tokenizer and template with a value of the type they must have:
+// a value of another type would be as good as none to whoever reads them.
+var textTypes = map[string]any{
+	"tokenizer.ggml.model": "", "tokenizer.ggml.pre": "", "tokenizer.chat_template": "",
+	"tokenizer.ggml.tokens": []string{}, "tokenizer.ggml.merges": []string{}, "tokenizer.ggml.scores": []float32{}, "tokenizer.ggml.token_type": []int32{},
+	"tokenizer.ggml.add_bos_token": false, "tokenizer.ggml.add_eos_token": false, "tokenizer.ggml.add_space_prefix": false,
+	"tokenizer.ggml.remove_extra_whitespaces": false,
+}
+
+func checkTextTypes(file string, meta map[string]any) error {
+	for key, like := range textTypes {
+		if value := meta[key]; value != nil && reflect.TypeOf(value) != reflect.TypeOf(like) {
+			return &ConfigError{file, key, value, fmt.Sprintf("must be of type %T", like)}
+		}
+	}
+	return nil
 }
 
 // token reads a token id; absent is tokenizer.None.

@@ -25,21 +25,17 @@ type Inspection struct {
 // files hold. It fails only where the weights' files cannot be read; what else is wrong
 // is the Inspection's Problem.
 func Inspect(path string) (*Inspection, error) {
-	path, err := weights.Find(path)
-	if err != nil {
-		return nil, err
-	}
 	file, err := weights.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	i := &Inspection{Path: path, Format: file.Format(), Files: file.Paths(), Tensors: file.Tensors(), Metadata: file.Meta()}
+	i := &Inspection{Path: file.Path(), Format: file.Format(), Files: file.Paths(), Tensors: file.Tensors(), Metadata: file.Meta()}
 	if i.Format != formatGGUF {
-		if c, err := readConfig(filepath.Dir(path), configName); err == nil {
+		if c, err := readConfig(filepath.Dir(i.Path), configName); err == nil {
 			i.Config = c.values
 		}
 	}
-	i.Meta, i.Problem = describe(path, file)
+	i.Meta, i.Problem = describe(file)
 	if err := file.Close(); err != nil {
 		return nil, errors.Join(i.Problem, err)
 	}

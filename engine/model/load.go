@@ -61,15 +61,11 @@ func (m *Model) Close() error { return m.file.Close() }
 
 // open reads everything but the weights.
 func open(path string) (*Meta, *weights.File, error) {
-	path, err := weights.Find(path)
-	if err != nil {
-		return nil, nil, err
-	}
 	file, err := weights.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	meta, err := describe(path, file)
+	meta, err := describe(file)
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
@@ -78,12 +74,12 @@ func open(path string) (*Meta, *weights.File, error) {
 
 // describe reads what a file of weights is of: from its metadata, or from what lies
 // beside it.
-func describe(path string, file *weights.File) (*Meta, error) {
+func describe(file *weights.File) (*Meta, error) {
 	m, err := (*Meta)(nil), error(nil)
 	if file.Format() == formatGGUF {
-		m, err = describeGGUF(path, file)
+		m, err = describeGGUF(file.Path(), file)
 	} else {
-		m, err = describeDirectory(filepath.Dir(path), file)
+		m, err = describeDirectory(filepath.Dir(file.Path()), file)
 	}
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type File struct {
 	byName []int32 // infos in the order of their names
 	meta   map[string]any
 	format string
+	path   string // that was opened
 	shards []*shard
 }
 
@@ -36,10 +37,16 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	open := OpenGGUF
 	if strings.HasSuffix(path, ".safetensors") || strings.HasSuffix(path, indexSuffix) {
-		return OpenSafetensors(path)
+		open = OpenSafetensors
 	}
-	return OpenGGUF(path)
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	f.path = path
+	return f, nil
 }
 
 // header is what a parser finds in one file.
@@ -111,6 +118,9 @@ func (f *File) shardName(i *Info) string { return filepath.Base(f.shards[i.shard
 
 // Format is "gguf" or "safetensors".
 func (f *File) Format() string { return f.format }
+
+// Path is the file that was opened: the only one, the first part or the index.
+func (f *File) Path() string { return cmp.Or(f.path, f.shards[0].file.Name()) }
 
 // Paths lists the files that hold the tensors, in order.
 func (f *File) Paths() []string {

@@ -51,6 +51,8 @@ func openIndex(path string) (*File, error) {
 				return nil, err
 			}
 			shards, headers = append(shards, s), append(headers, h)
+		}
+		for n, h := range headers {
 			if err := x.check(int32(n), h.infos); err != nil {
 				return nil, err
 			}
