@@ -42,6 +42,9 @@ func upCommand(o *options) *cobra.Command {
 		Long: `Run a whole fleet on this host: a coordinator, an agent and the engines it
 starts, kept alive until ^C or ` + "`nanofleet down`" + `. Its state lives in --data and
 survives. With --model the model is added and deployed; --ask puts a question to it.`,
+		Example: `  nanofleet up
+  nanofleet up --model model.gguf --ask "What is the capital of France?"
+  nanofleet up --detach --api 0.0.0.0:8080 --data /srv/nanofleet`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := u.resolve(); err != nil {
@@ -93,8 +96,15 @@ func (u *upFlags) resolve() error {
 			return usagef("--model: %w", err)
 		}
 	}
+	if u.model != "" {
+		if err := u.from.check(u.model); err != nil {
+			return err
+		}
+	}
 	if u.model != "" && u.name == "" {
-		u.name = nameOf(u.model)
+		if u.name = nameOf(u.model); u.name == "" {
+			return usagef("--model %q: want a path, %s", u.model, source.Forms)
+		}
 	}
 	return nil
 }

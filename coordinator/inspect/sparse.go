@@ -24,8 +24,11 @@ type RemoteFile struct {
 	Size uint64
 }
 
+// firstRead is how much of each file of weights is read at first; a variable for tests.
+var firstRead uint64 = 1 << 20
+
 const (
-	firstRead  = 1 << 20
+	smallMax   = 1 << 20   // of a tensor that is read with its header
 	maxHeader  = 128 << 20 // of weights; beyond it no header that we take ends
 	wholeBelow = 64 << 20  // files that are no weights are read whole
 )
@@ -62,7 +65,7 @@ func Sparse(ctx context.Context, r Remote, files []RemoteFile, dir string) (path
 // end: more is brought until they parse and a tensor lies within what is here. Behind
 // that are zeros, in which no header of a model ends.
 func headers(parts []*sparse) error {
-	for n := uint64(firstRead); ; n *= 4 {
+	for n := firstRead; ; n *= 4 {
 		missing := false
 		for _, s := range parts {
 			if err := s.grow(n); err != nil {
@@ -162,7 +165,7 @@ var smallTensors = []string{"rope_freqs.weight"}
 func small(parts []*sparse, f *weights.File) error {
 	for _, name := range smallTensors {
 		info, ok := f.Info(name)
-		if !ok || info.Size > firstRead {
+		if !ok || info.Size > smallMax {
 			continue
 		}
 		for _, s := range parts {

@@ -184,7 +184,7 @@ func TestCommandLine(t *testing.T) {
 		"no coordinator":      {[]string{"status", "--server", "http://127.0.0.1:1"}, 3},
 		"missing file":        {[]string{"model", "add", "/nonexistent.gguf", "--name", "x"}, 1},
 		"endless file":        {[]string{"model", "add", "/dev/zero", "--name", "x"}, 1},
-		"no name":             {[]string{"model", "add", tiny.GGUF()}, 2},
+		"no source":           {[]string{"model", "add", "--name", "x"}, 2},
 		"bad name":            {[]string{"model", "add", tiny.GGUF(), "--name", "a/b"}, 4},
 		"no such verb":        {[]string{"dance"}, 2},
 		"no such key verb":    {[]string{"key", "dance"}, 2},
