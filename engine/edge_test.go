@@ -75,6 +75,38 @@ func TestPoisonedTokens(t *testing.T) {
 	}
 }
 
+// blind is a backend that does not look at the states of its rows.
+type blind struct{ engine.Backend }
+
+func (b blind) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
+	err := b.Backend.Wait(seq, r, timeout)
+	for i := range r.Rows {
+		r.Rows[i].Status = abi.RowOK
+	}
+	return err
+}
+
+// TestReportsThatAreNoNumbers has a backend report NaN as it finds it: neither a vector
+// nor a logprob of it is passed on.
+func TestReportsThatAreNoNumbers(t *testing.T) {
+	b, err := ref.New(limits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startOn(t, b, limits(), golden.PoisonToken(poisonous), func(c *engine.Config) { c.Backend = blind{c.Backend} })
+	for name, ask := range map[string]func(*engine.Request){
+		"last": func(q *engine.Request) { q.Pool = engine.PoolLast }, "mean": func(q *engine.Request) { q.Pool = engine.PoolMean },
+		"prompt": func(q *engine.Request) { q.PromptLogprobs = number(2) },
+	} {
+		req := greedy(append(r.cats(5), poisonous, 70))
+		ask(req)
+		var numeric *engine.NumericError
+		if a := r.ask(req); !errors.As(a.err, &numeric) || a.vector != nil || a.prompt != nil {
+			t.Errorf("%s: %v, %v, %v", name, a.vector, a.prompt, a.err)
+		}
+	}
+}
+
 // TestInfiniteLogits scales logits beyond float32: no token is emitted.
 func TestInfiniteLogits(t *testing.T) {
 	b, err := ref.New(limits())
@@ -219,6 +251,22 @@ func TestResumedStops(t *testing.T) {
 		if a.err != nil || !strings.HasSuffix(whole.text, a.text) || !slices.Equal(whole.ids[cut:], a.ids) ||
 			a.finished.Reason != engine.FinishStop || a.finished.StopString != whole.finished.StopString {
 			t.Errorf("resumed after %d of %d tokens: %q, %v, %+v, %v; whole %q", cut, len(whole.ids), a.text, a.ids, a.finished, a.err, whole.text)
+		}
+	}
+}
+
+// TestResumedEnd counts min_tokens from the first prompt: where the end may come after a
+// resumption, it does.
+func TestResumedEnd(t *testing.T) {
+	r := start(t, limits(), nil)
+	req := greedy(r.chat("Hello!"))
+	whole := r.ask(req)
+	req.MinTokens = len(whole.ids) - 1
+	for cut := range len(whole.ids) {
+		again := *req
+		again.Prompt, again.Resumed = slices.Concat(req.Prompt, whole.ids[:cut]), cut
+		if a := r.ask(&again); a.err != nil || !slices.Equal(a.ids, whole.ids[cut:]) {
+			t.Errorf("resumed after %d tokens: %v, %v; whole %v", cut, a.ids, a.err, whole.ids)
 		}
 	}
 }
