@@ -101,6 +101,10 @@ fuzz-seeds: ## every committed seed of every fuzz target
 fuzz: ## 30 s of fuzzing for each target (FUZZTIME=)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
+.PHONY: prove-guards
+prove-guards: ## take out each guard of testing/guards and see its test fail (minutes)
+	NANOFLEET_PROVE=1 go test -count=1 -timeout 60m -v -run TestGuardsMatter ./testing/guards
+
 .PHONY: prove-fuzz
 prove-fuzz: ## 20 minutes of fuzzing for each target, two at a time (hours)
 	@scripts/fuzz 20m

@@ -1,0 +1,33 @@
+package guards
+
+// guards are taken out one by one.
+var guards = []guard{
+	{"01-utf8", "engine/tokenizer/decode.go", "len(s.held) - unfinished(s.held)", "len(s.held)", "engine/tokenizer", "TestRoundTrip"},
+	{"01-utf8-at-the-end", "engine/text.go", "t.stops.Push(t.stream.Flush())", `t.stops.Push("")`, "engine", "TestStreamIsWhole"},
+	{"02-stop-across-tokens", "engine/sample/stop.go", "n := len(all) - s.hold()", "n := len(all)", "engine", "TestEverySplit"},
+	{"02-stop-held-back-at-the-end", "engine/text.go", "return rest + t.stops.Flush()", "return rest", "engine", "TestStreamIsWhole"},
+	{"02-stop-included", "engine/sample/stop.go", "if !s.include {", "if true {", "engine/sample", "TestStops"},
+	{"02-stop-restarts", "engine/sample/stop.go", "m.at = m.fail[m.at-1]\n\t}\n\tif m.stop", "m.at = 0\n\t}\n\tif m.stop", "engine/sample", "TestStopsMatchTheDefinition"},
+	{"02-stop-after-resume", "engine/text.go", "ended = x.push(id, i+1, eos)", "ended.text, _ = x.stream.Push(id), i", "engine", "TestResumedStops"},
+	{"03-prefix-chain", "engine/kv/hash.go", "b = append(b, h[:]...)", "b = append(b, make([]byte, len(h))...)", "engine/kv", "TestHashesTellPrefixesApart"},
+	{"03-prefix-full-hit", "engine/sched/plan.go", "full := (len(seq.Tokens) - 1) / abi.PageLen", "full := len(seq.Tokens) / abi.PageLen", "engine", "TestPageBorders"},
+	{"03-prefix-of-nan", "engine/sched/complete.go", "if sampled {\n\t\tseq.Tokens = append(seq.Tokens, token)\n\t\ts.Prove(b, i)\n\t}", "s.Prove(b, i)\n\tif sampled {\n\t\tseq.Tokens = append(seq.Tokens, token)\n\t}", "engine", "TestPoisonedTokens"},
+	{"04-preempted-rows-count-once", "engine/sched/complete.go", "r.epoch != seq.epoch", "false", "engine/sched", "TestRandomWorlds"},
+	{"04-last-token-on-the-way", "engine/sched/plan.go", "seq == nil || seq.unknown > 0 ||", "seq == nil ||", "engine/sched", "TestRandomWorlds"},
+	{"04-progress", "engine/sched/plan.go", "s.pool.Available()-owed <", "s.pool.Available() <", "engine/sched", "TestAdmissionKeepsWhatIsOwed"},
+	{"05-abort", "engine/outcome.go", "\te.sched.Remove(&s.place)\n", "", "engine", "TestCancelAtEachPhase"},
+	{"06-pages-leak", "engine/sched/plan.go", "s.pool.ReleaseAll(seq.pages)\n\t\tseq.pages = nil\n\t\treturn false", "seq.pages = nil\n\t\treturn false", "engine/sched", "TestRandomWorlds"},
+	{"07-empty-prompt", "gateway/sequence.go", "case prompt == 0:", "case false:", "gateway", "TestHostile"},
+	{"07-max-tokens", "engine/check.go", "case prompt+r.MaxTokens > context:", "case false:", "engine", "TestBadRequests"},
+	{"07-token-range", "engine/check.go", "if id < 0 || int(id) >= e.cfg.Vocab {", "if false {", "engine", "TestBadRequests"},
+	{"07-refused-alone", "engine/loop.go", "e.sched.Refuse(&f.batch, p)\n\t\t\te.fail(s, err)", "return err", "engine", "TestRefusedAlone"},
+	{"08-minus-infinity", "gateway/logprobs.go", "if !(f >= leastLogprob) {", "if false {", "gateway", "TestNothingNonFinite"},
+	{"08-nan-logits", "engine/loop.go", "case r.Status == abi.RowNaN || !told.sound():", "case false:", "engine", "TestPoisonedTokens"},
+	{"11-min-tokens", "engine/loop.go", "MinPosition: uint32(own + r.MinTokens)", "MinPosition: uint32(own)", "engine", "TestManyEnds"},
+	{"11-min-tokens-before-stop-strings", "engine/text.go", "if number <= t.req.MinTokens {", "if false {", "engine", "TestResumedStops"},
+	{"11-seed-and-choice", "engine/loop.go", "Seed: r.Seed, Choice: r.Choice,", "Seed: r.Seed,", "engine", "TestSeedsDiffer"},
+	{"12-several-eos", "engine/text.go", "slices.Contains(eos, id)", "len(eos) > 0 && eos[len(eos)-1] == id", "engine", "TestManyEnds"},
+	{"12-context-end", "engine/outcome.go", "full := len(s.place.Tokens) >= s.place.Most", "full := false", "engine", "TestContextEnd"},
+	{"13-salt", "engine/text.go", "return kv.Root(salt)", "return kv.Root(nil)", "engine", "TestPrefixes"},
+	{"13-project-salt", "gateway/sequence.go", `return []byte(project + "\x00" + salt)`, "return []byte(salt)", "gateway", "TestOptionsReachTheEngine"},
+}
