@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,8 +122,14 @@ func TestHubDirectory(t *testing.T) {
 		if m.Source != "hf:org/model" || m.Revision != repo.Commit || m.Licence != "apache-2.0" || m.Name != "model" {
 			t.Errorf("%s: %+v", ref, m)
 		}
+		var mu sync.Mutex
 		var last, total uint64
-		if err := m.Fetch(t.Context(), t.TempDir(), func(d, n uint64) { last, total = max(last, d), n }); err != nil {
+		progress := func(d, n uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			last, total = max(last, d), n
+		}
+		if err := m.Fetch(t.Context(), t.TempDir(), progress); err != nil {
 			t.Fatalf("%s: %v", ref, err)
 		}
 		same(t, m, wanted(repo))
