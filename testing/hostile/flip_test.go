@@ -10,6 +10,9 @@ import (
 // TestFlippedBits turns single bits of headers over: what a bit says may be as good as
 // what it said, so some load; none may panic, wait, or read outside the file.
 func TestFlippedBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("sixteen hundred loads, none of them concurrent")
+	}
 	g := readTiny(t)
 	inGGUF, marks := g.bytes()
 	inSafetensors := tinyFile(t, weightsName)
