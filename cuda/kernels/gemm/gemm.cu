@@ -223,7 +223,8 @@ gemm_typed typed(const gemm_args &g) {
 gemm_kernel gemm_choose(const gemm_args &a) {
   if (a.invariant) return gemm_kernel::skinny;
   if (a.rows <= few_rows) return gemm_kernel::few;
-  if (wide_runs()) return gemm_kernel::wide;
+  // Up to 64 rows of a matrix of few features, tiles would have to divide k too often.
+  if (wide_runs() && (a.rows > skinny_rows || a.n * static_cast<uint64_t>(a.k) >= 1u << 24)) return gemm_kernel::wide;
   // Between the two, only a matrix with many columns fills the processors with tiles.
   return a.rows > skinny_rows || a.n >= 32768 ? gemm_kernel::tiled : gemm_kernel::skinny;
 }

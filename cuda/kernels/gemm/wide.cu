@@ -119,8 +119,16 @@ __device__ __forceinline__ void finish_shared(const gemm_typed &a, float *sums, 
   for (uint32_t i = threadIdx.x; consumer && i < share * pairs; i += consumers) {
     const uint32_t x = rank * share + i / pairs, w = i % pairs * 2;
     const float *first = sums + (SWAP ? w * T::pitch + x : x * T::pitch + w), *second = first + (SWAP ? T::pitch : 1);
+    float parts[cluster_max][2];  // all on their way at once
+#pragma unroll
+    for (uint32_t b = 0; b < cluster_max; b++) {
+      if (b < blocks) parts[b][0] = from_block(first, b), parts[b][1] = from_block(second, b);
+    }
     float y0 = 0, y1 = 0;
-    for (uint32_t b = 0; b < blocks; b++) y0 += from_block(first, b), y1 += from_block(second, b);
+#pragma unroll
+    for (uint32_t b = 0; b < cluster_max; b++) {
+      if (b < blocks) y0 += parts[b][0], y1 += parts[b][1];
+    }
     finish(a, (SWAP ? p.right : p.left) + x, (SWAP ? p.left : p.right) + w, y0, y1);
   }
   cluster_sync();  // no block ends while another reads its sums
