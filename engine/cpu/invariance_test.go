@@ -58,28 +58,47 @@ func prompt(n int, vocab uint32, seed uint64) []int32 {
 }
 
 // TestRowInvariance demands one row's bits alone, in chunks, beside 15 others, on
-// other pages and with another thread count.
+// other pages and with another thread count: of float weights and of every other type,
+// these on the best instruction set but for the mixture.
 func TestRowInvariance(t *testing.T) {
 	for _, path := range []string{tiny.Dir(), tiny.GGUF()} {
-		for _, isa := range isas(t) {
-			var want []float32
-			for _, threads := range []uint32{1, 2} {
-				l := limits
-				l.ISA, l.Threads = isa, threads
-				e, m := load(t, path, l)
-				ids := prompt(100, m.Plan.VocabSize, 3)
-				s := &stepper{t: t, e: e}
-				for _, c := range []struct {
-					chunk, others int
-					pages         []uint32
-				}{{256, 0, []uint32{0, 1}}, {1, 0, []uint32{5, 2}}, {7, 0, []uint32{1, 0}}, {64, 0, []uint32{9, 40}}, {7, 15, []uint32{63, 62}}} {
-					got := s.logits(ids, c.chunk, c.others, c.pages)
-					if want == nil {
-						want = got
-					}
-					if !slices.Equal(got, want) {
-						t.Errorf("%s %s: threads %d, chunks of %d beside %d on pages %v: other bits", path, isa, threads, c.chunk, c.others, c.pages)
-					}
+		invariant(t, path, isas(t), func(l abi.Limits) (*cpu.Backend, uint32) {
+			e, m := load(t, path, l)
+			return e, m.Plan.VocabSize
+		})
+	}
+	for name, c := range recipes() {
+		m, tensors := decoder(c)
+		on := isas(t)
+		if name != "mixed" {
+			on = on[len(on)-1:]
+		}
+		invariant(t, name, on, func(l abi.Limits) (*cpu.Backend, uint32) {
+			return loadTensors(t, m, tensors, l), m.Plan.VocabSize
+		})
+	}
+}
+
+func invariant(t *testing.T, name string, isas []string, load func(abi.Limits) (*cpu.Backend, uint32)) {
+	t.Helper()
+	for _, isa := range isas {
+		var want []float32
+		for _, threads := range []uint32{1, 2} {
+			l := limits
+			l.ISA, l.Threads = isa, threads
+			e, vocab := load(l)
+			ids := prompt(100, vocab, 3)
+			s := &stepper{t: t, e: e}
+			for _, c := range []struct {
+				chunk, others int
+				pages         []uint32
+			}{{256, 0, []uint32{0, 1}}, {1, 0, []uint32{5, 2}}, {7, 0, []uint32{1, 0}}, {64, 0, []uint32{9, 40}}, {7, 15, []uint32{63, 62}}} {
+				got := s.logits(ids, c.chunk, c.others, c.pages)
+				if want == nil {
+					want = got
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s %s: threads %d, chunks of %d beside %d on pages %v: other bits", name, isa, threads, c.chunk, c.others, c.pages)
 				}
 			}
 		}
@@ -107,7 +126,7 @@ func (s *stepper) logits(ids []int32, chunk, others int, pages []uint32) []float
 			n := o%3 + 1
 			step.Rows = append(step.Rows, abi.Row{Slot: uint32(o + 1), Tokens: uint32(n), Flags: abi.RowSample})
 			for i := range n {
-				step.Tokens = append(step.Tokens, int32((at*7+o*13+i)%500))
+				step.Tokens = append(step.Tokens, int32((at*7+o*13+i)%300))
 			}
 		}
 		step.Rows = append(step.Rows, row)
