@@ -15,7 +15,7 @@ func TestWorkIsLinear(t *testing.T) {
 		tok := anyTokenizer(t, name)
 		for kind, text := range hostileTexts(size) {
 			l := newLongPiece(tok.ranks)
-			l.merge(tok, text, nil)
+			l.merge(tok, tok.symbols(text, nil), new(tokens))
 			if limit := 3 * len(text); l.work > limit {
 				t.Errorf("%s, %s: %d merges looked up for %d bytes, more than %d", name, kind, l.work, len(text), limit)
 			}
@@ -31,8 +31,13 @@ func TestLongWordsLeaveTheScan(t *testing.T) {
 	tok := anyTokenizer(t, "pieces")
 	e := encoder{t: tok}
 	e.word(strings.Repeat("x", shortPiece+1))
-	if e.long == nil || e.long.work == 0 {
-		t.Error("a long word was not merged by rank")
+	if e.long == nil {
+		t.Error("a long word was not merged by blocks")
+	}
+	var b blocks
+	b.tokens(tok, &b.now, make([]int32, blockSize+1))
+	if b.queue == nil || b.queue.work == 0 {
+		t.Error("a long stretch was not merged by rank")
 	}
 }
 

@@ -1,9 +1,8 @@
 package tokenizer
 
-// longPiece merges a piece of any length: a linked list of tokens and a queue of the
-// pairs that may merge. Its slices are reused from piece to piece.
+// longPiece merges any number of symbols: a linked list of tokens and a queue of the
+// pairs that may merge. Its slices are reused from stretch to stretch.
 type longPiece struct {
-	ids   []int32
 	nodes []node
 	queue rankQueue
 	work  int // merges looked up: the tests count them
@@ -19,9 +18,8 @@ type node struct {
 
 func newLongPiece(ranks int) *longPiece { return &longPiece{queue: newRankQueue(ranks)} }
 
-func (l *longPiece) merge(t *Tokenizer, s string, out []int32) []int32 {
-	l.ids = t.symbols(s, l.ids[:0])
-	l.link(t)
+func (l *longPiece) merge(t *Tokenizer, symbols []int32, into *tokens) {
+	l.link(t, symbols)
 	for l.queue.len() > 0 {
 		rank, at := l.queue.pop()
 		// Of the entries pushed for a node only the last is true: the pair of an
@@ -30,20 +28,20 @@ func (l *longPiece) merge(t *Tokenizer, s string, out []int32) []int32 {
 			l.join(t, at, int32(uint32(pair)))
 		}
 	}
+	into.reset(len(symbols))
 	for i := int32(0); i >= 0 && len(l.nodes) > 0; i = l.nodes[i].next {
-		out = append(out, l.nodes[i].id)
+		into.ids, into.at = append(into.ids, l.nodes[i].id), append(into.at, i)
 	}
-	return out
 }
 
-// link makes a list of the ids and a queue of their pairs.
-func (l *longPiece) link(t *Tokenizer) {
-	n := len(l.ids)
+// link makes a list of the symbols and a queue of their pairs.
+func (l *longPiece) link(t *Tokenizer, symbols []int32) {
+	n := len(symbols)
 	if cap(l.nodes) < n {
 		l.nodes = make([]node, n)
 	}
 	l.nodes = l.nodes[:n]
-	for i, id := range l.ids {
+	for i, id := range symbols {
 		l.nodes[i] = node{id: id, next: int32(i) + 1, prev: int32(i) - 1}
 	}
 	if n > 0 {

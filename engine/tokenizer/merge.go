@@ -11,7 +11,7 @@ type encoder struct {
 
 	ids   [shortPiece]int32
 	pairs [shortPiece]uint64
-	long  *longPiece // nil until one is needed
+	long  *blocks // nil until one is needed
 }
 
 // piece appends the ids of one piece of the pre-tokeniser.
@@ -51,11 +51,11 @@ func (e *encoder) release() {
 	}
 }
 
-func (t *Tokenizer) borrowLong() *longPiece {
-	if l, ok := t.long.Get().(*longPiece); ok {
-		return l
+func (t *Tokenizer) borrowLong() *blocks {
+	if b, ok := t.long.Get().(*blocks); ok {
+		return b
 	}
-	return newLongPiece(t.ranks)
+	return new(blocks)
 }
 
 // short merges the best pair, the leftmost of equals, until none is left.
@@ -78,12 +78,8 @@ func (e *encoder) short(s string) {
 		ids[at] = int32(uint32(pairs[at]))
 		ids = remove(ids, at+1)
 		pairs = remove(pairs, at)
-		if at > 0 {
-			pairs[at-1] = merges.find(ids[at-1], ids[at])
-		}
-		if at < len(pairs) {
-			pairs[at] = merges.find(ids[at], ids[at+1])
-		}
+		e.t.renew(pairs, ids, at-1)
+		e.t.renew(pairs, ids, at)
 	}
 	e.out = append(e.out, ids...)
 }

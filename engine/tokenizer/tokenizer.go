@@ -48,7 +48,7 @@ type Tokenizer struct {
 	bos, eos       int32
 	prefix, suffix []int32 // what AddBOS puts around a text
 
-	long sync.Pool // of *longPiece
+	long sync.Pool // of *blocks
 }
 
 // VocabSize is one more than the highest token id.
