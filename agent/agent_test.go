@@ -285,8 +285,19 @@ func (f *fleet) untilReady(node, instance string) {
 	})
 }
 
-// ask has an instance generate n tokens and gives them.
+// ask has an instance generate n tokens and gives them. What the table says of an
+// agent that has just come back may be older than it: then the instance is asked again.
 func (f *fleet) ask(node, instance string, n uint32) (ids []int32) {
+	f.t.Helper()
+	f.until("it answers", func() bool {
+		var again bool
+		ids, again = f.askOnce(node, instance, n)
+		return !again
+	})
+	return ids
+}
+
+func (f *fleet) askOnce(node, instance string, n uint32) (ids []int32, again bool) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -301,11 +312,14 @@ func (f *fleet) ask(node, instance string, n uint32) (ids []int32) {
 	defer s.Close()
 	for {
 		ev, err := s.Recv()
+		if e := ev.GetError(); len(ids) == 0 && e.GetCode() == wire.ErrorCode_ERROR_CODE_UNAVAILABLE && !e.GetEngineEnded() {
+			return nil, true
+		}
 		if err != nil || ev.GetError() != nil {
 			f.t.Fatalf("after %d tokens: %v, %v", len(ids), ev.GetError(), err)
 		}
 		if ev.GetFinished() != nil {
-			return ids
+			return ids, false
 		}
 		ids = append(ids, ev.GetTokens().GetIds()...)
 	}

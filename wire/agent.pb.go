@@ -758,6 +758,8 @@ type InstanceStatus struct {
 	Stats         *EngineStats           `protobuf:"bytes,7,opt,name=stats,proto3" json:"stats,omitempty"`
 	Restarts      uint32                 `protobuf:"varint,8,opt,name=restarts,proto3" json:"restarts,omitempty"`
 	SinceUnixMs   int64                  `protobuf:"varint,9,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	ProgressPhase string                 `protobuf:"bytes,10,opt,name=progress_phase,json=progressPhase,proto3" json:"progress_phase,omitempty"` // "fetch", or LoadProgress.phase
+	ProgressRate  float64                `protobuf:"fixed64,11,opt,name=progress_rate,json=progressRate,proto3" json:"progress_rate,omitempty"`  // bytes per second over the last seconds; 0 = not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -851,6 +853,20 @@ func (x *InstanceStatus) GetRestarts() uint32 {
 func (x *InstanceStatus) GetSinceUnixMs() int64 {
 	if x != nil {
 		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *InstanceStatus) GetProgressPhase() string {
+	if x != nil {
+		return x.ProgressPhase
+	}
+	return ""
+}
+
+func (x *InstanceStatus) GetProgressRate() float64 {
+	if x != nil {
+		return x.ProgressRate
 	}
 	return 0
 }
@@ -1319,7 +1335,7 @@ const file_agent_proto_rawDesc = "" +
 	"\vstore_bytes\x18\x03 \x01(\x04R\n" +
 	"storeBytes\x12\x1d\n" +
 	"\n" +
-	"store_free\x18\x04 \x01(\x04R\tstoreFree\"\xed\x02\n" +
+	"store_free\x18\x04 \x01(\x04R\tstoreFree\"\xb9\x03\n" +
 	"\x0eInstanceStatus\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x123\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1d.nanofleet.wire.InstanceStateR\x05state\x12\x18\n" +
@@ -1329,7 +1345,10 @@ const file_agent_proto_rawDesc = "" +
 	"\x05ready\x18\x06 \x01(\v2\x1b.nanofleet.wire.EngineReadyR\x05ready\x121\n" +
 	"\x05stats\x18\a \x01(\v2\x1b.nanofleet.wire.EngineStatsR\x05stats\x12\x1a\n" +
 	"\brestarts\x18\b \x01(\rR\brestarts\x12\"\n" +
-	"\rsince_unix_ms\x18\t \x01(\x03R\vsinceUnixMs\"~\n" +
+	"\rsince_unix_ms\x18\t \x01(\x03R\vsinceUnixMs\x12%\n" +
+	"\x0eprogress_phase\x18\n" +
+	" \x01(\tR\rprogressPhase\x12#\n" +
+	"\rprogress_rate\x18\v \x01(\x01R\fprogressRate\"~\n" +
 	"\tAgentDown\x123\n" +
 	"\adesired\x18\x01 \x01(\v2\x17.nanofleet.wire.DesiredH\x00R\adesired\x124\n" +
 	"\x06leader\x18\x02 \x01(\v2\x1a.nanofleet.wire.LeaderHintH\x00R\x06leaderB\x06\n" +

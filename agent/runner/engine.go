@@ -176,7 +176,7 @@ func (c *control) hear(ev *wire.EngineEvent) (done bool, err error) {
 	c.heard = time.Now()
 	switch e := ev.GetEvent().(type) {
 	case *wire.EngineEvent_Progress:
-		c.progress(e.Progress.GetDone(), e.Progress.GetTotal())
+		c.progress(e.Progress.GetPhase(), e.Progress.GetDone(), e.Progress.GetTotal())
 		if e.Progress.GetPhase() == "warm" {
 			c.tell(message{event: engineWarms})
 		}

@@ -46,6 +46,7 @@ type instance struct {
 
 	mu     sync.Mutex
 	status *wire.InstanceStatus
+	meter  meter
 }
 
 // message is an event with what came with it.
@@ -117,8 +118,8 @@ func (i *instance) leave() {
 			i.log.Warn("cannot remove run files", "error", err)
 		}
 	}
+	i.forget(i) // before anybody hears that it is done
 	close(i.done)
-	i.forget(i)
 }
 
 // begin starts the job that is due, if any, and gives back the leftover that is still
@@ -157,7 +158,7 @@ func (i *instance) countStart(adopted bool) time.Duration {
 
 // pull fetches the files and verifies them.
 func (i *instance) pull() {
-	path, err := i.cfg.Store.Pull(i.wanted, i.spec.GetVersion(), i.spec.GetManifest(), i.progress)
+	path, err := i.cfg.Store.Pull(i.wanted, i.spec.GetVersion(), i.spec.GetManifest(), func(done, total uint64) { i.progress("fetch", done, total) })
 	if err != nil {
 		i.tell(message{event: pullFailed, err: err})
 		return
@@ -221,15 +222,22 @@ func (i *instance) show(s State) {
 	now := time.Now().UnixMilli()
 	i.update(func(st *wire.InstanceStatus) {
 		st.State, st.SinceUnixMs = s, now
-		st.ProgressDone, st.ProgressTotal = 0, 0
+		st.ProgressDone, st.ProgressTotal, st.ProgressPhase = 0, 0, ""
+		i.meter = meter{}
 	})
 	i.log.Info("instance", "state", s.String())
 	i.notify()
 }
 
 // progress of the present phase, in bytes.
-func (i *instance) progress(done, total uint64) {
-	i.update(func(s *wire.InstanceStatus) { s.ProgressDone, s.ProgressTotal = done, total })
+func (i *instance) progress(phase string, done, total uint64) {
+	i.update(func(s *wire.InstanceStatus) {
+		if s.ProgressPhase != phase {
+			i.meter = meter{}
+		}
+		s.ProgressPhase, s.ProgressDone, s.ProgressTotal = phase, done, total
+		i.meter.note(time.Now(), done)
+	})
 }
 
 func (i *instance) stats(st *wire.EngineStats) {
@@ -252,5 +260,7 @@ func (i *instance) state() State {
 func (i *instance) report() *wire.InstanceStatus {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return proto.CloneOf(i.status)
+	s := proto.CloneOf(i.status)
+	s.ProgressRate = i.meter.rate(time.Now())
+	return s
 }
