@@ -112,6 +112,16 @@ func (c *Client) RevokeKey(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/api/v1/keys/"+url.PathEscape(id), nil, nil)
 }
 
+// Nodes lists the hosts of the fleet.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	return call[[]Node](ctx, c, http.MethodGet, "/api/v1/nodes", nil)
+}
+
+// RevokeNode takes a host out of the fleet; its certificate is refused from then on.
+func (c *Client) RevokeNode(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/api/v1/nodes/"+url.PathEscape(id), nil, nil)
+}
+
 // CreateToken makes a join token, good for one node.
 func (c *Client) CreateToken(ctx context.Context, spec TokenSpec) (Token, error) {
 	return call[Token](ctx, c, http.MethodPost, "/api/v1/tokens", spec)
@@ -224,6 +234,7 @@ func readError(resp *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	var body errorBody
 	if json.Unmarshal(b, &body) != nil {
+		e.Message = plain(b)
 		return e
 	}
 	if body.Error != nil {
@@ -247,6 +258,15 @@ func readError(resp *http.Response) error {
 		}
 	}
 	return e
+}
+
+// plain is a body that is a sentence; pages of other servers are none.
+func plain(b []byte) string {
+	text := strings.TrimSpace(string(b))
+	if len(text) > 200 || strings.ContainsAny(text, "<\n") {
+		return ""
+	}
+	return text
 }
 
 // clip keeps a value that an error repeats short enough to read.

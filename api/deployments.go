@@ -32,6 +32,7 @@ type Deployment struct {
 	Version   string        `json:"version"`
 	Replicas  int           `json:"replicas"`
 	Ready     int           `json:"ready" doc:"instances that can serve"`
+	Queued    int           `json:"queued" doc:"requests that wait in the coordinator for an instance with room"`
 	Options   EngineOptions `json:"options"`
 	Instances []Instance    `json:"instances"`
 	Problem   string        `json:"problem,omitempty" doc:"why replicas are missing"`
@@ -57,7 +58,13 @@ type Instance struct {
 	Device     string    `json:"device"`
 	State      string    `json:"state" enum:"pending,pulling,loading,warming,ready,draining,stopped,failed,unknown"`
 	Message    string    `json:"message,omitempty"`
+	Since      time.Time `json:"since,omitzero" doc:"when it came into its state"`
+	Phase      string    `json:"phase,omitempty" doc:"of a state that makes progress: fetch, map, repack or warm"`
 	Progress   float64   `json:"progress,omitempty" doc:"share of the present phase, 0 to 1"`
+	Done       uint64    `json:"progress_bytes,omitempty" doc:"of the present phase"`
+	Total      uint64    `json:"progress_total_bytes,omitempty"`
+	Rate       float64   `json:"progress_bytes_per_second,omitempty" doc:"over the last seconds; absent while it is not known"`
+	Left       float64   `json:"progress_seconds_left,omitempty" doc:"of the present phase, at that rate"`
 	Restarts   uint32    `json:"restarts"`
 	Numerics   string    `json:"numerics_id,omitempty"`
 	Running    uint32    `json:"running"`

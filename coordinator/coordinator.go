@@ -202,6 +202,7 @@ func (c *Coordinator) handler() http.Handler {
 	view := &routeView{replica: c.replica, table: c.agents.Table(), registry: c.registry}
 	rt := router.New(router.DefaultConfig(), view, view, time.Now)
 	c.metrics.MustRegister(resumedCounter(rt), poisonedCounter(rt))
+	c.live.router = rt
 	c.health(mux)
 	mux.Handle("GET /metrics", requireKey(keys, c.metricsHandler()))
 	mux.Handle("GET /metrics/vllm", requireKey(keys, c.aliasHandler()))

@@ -3,9 +3,11 @@ package coordinator
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nanofleet/nanofleet/coordinator/admin"
 	"github.com/nanofleet/nanofleet/coordinator/agents"
+	"github.com/nanofleet/nanofleet/coordinator/router"
 	"github.com/nanofleet/nanofleet/wire"
 )
 
@@ -13,6 +15,7 @@ import (
 type liveView struct {
 	replica *replica
 	table   *agents.Table
+	router  *router.Router // nil until the API is served
 
 	mu       sync.Mutex
 	problems map[[2]string]string // by project and deployment
@@ -36,12 +39,14 @@ func (l *liveView) Instance(id string) (admin.InstanceView, bool) {
 		Running:    st.GetStats().GetRunning(),
 		Waiting:    st.GetStats().GetWaiting(),
 		DecodeRate: st.GetStats().GetDecodeRate(),
+		Since:      time.UnixMilli(st.GetSinceUnixMs()).UTC(),
+		Phase:      st.GetProgressPhase(),
+		Done:       st.GetProgressDone(),
+		Total:      st.GetProgressTotal(),
+		Rate:       st.GetProgressRate(),
 	}
 	if !live {
 		v.State, v.Message = "unknown", "its agent is silent"
-	}
-	if total := st.GetProgressTotal(); total > 0 {
-		v.Progress = float64(st.GetProgressDone()) / float64(total)
 	}
 	return v, true
 }
@@ -55,6 +60,14 @@ func stateName(s wire.InstanceState) string {
 func (l *liveView) Node(id string) (admin.NodeView, bool) {
 	connected, seen, known := l.table.Node(id)
 	return admin.NodeView{Connected: connected, LastSeen: seen.UTC()}, known
+}
+
+// Queued counts the requests that wait for a model name.
+func (l *liveView) Queued(project, model string) int {
+	if l.router == nil {
+		return 0
+	}
+	return l.router.Waiting(project, model)
 }
 
 // Problem says why a deployment's replicas are missing.

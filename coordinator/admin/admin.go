@@ -51,13 +51,18 @@ type Live interface {
 	Instance(id string) (InstanceView, bool)
 	Node(id string) (NodeView, bool)
 	Problem(project, deployment string) string
+	// Queued counts the requests that wait for a model name.
+	Queued(project, model string) int
 }
 
 // InstanceView is the last word of an agent about one instance.
 type InstanceView struct {
 	State            string
 	Message          string
-	Progress         float64
+	Since            time.Time
+	Phase            string
+	Done, Total      uint64  // bytes of the phase
+	Rate             float64 // bytes per second; 0 = not known
 	Restarts         uint32
 	Numerics         string
 	Running, Waiting uint32

@@ -61,6 +61,7 @@ type live struct {
 
 func (l live) Instance(id string) (InstanceView, bool) { v, ok := l.instances[id]; return v, ok }
 func (l live) Node(id string) (NodeView, bool)         { v, ok := l.nodes[id]; return v, ok }
+func (l live) Queued(_, model string) int              { return len(model) }
 func (l live) Problem(_, d string) string              { return "why " + d + " lacks replicas" }
 
 // callers admits the header "Bearer admin" and nobody else.

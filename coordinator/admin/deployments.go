@@ -100,7 +100,7 @@ func (s *server) deploymentView(snap *state.Snapshot, d state.Deployment) api.De
 	view := api.Deployment{
 		Name: d.Name, Model: d.Model, Version: d.Version, Replicas: d.Replicas,
 		Options: apiOptions(d.Options), Instances: []api.Instance{},
-		Problem: s.Live.Problem(d.Project, d.Name), Created: at(d.CreatedMS), Updated: at(d.UpdatedMS),
+		Problem: s.Live.Problem(d.Project, d.Name), Queued: s.Live.Queued(d.Project, d.Name), Created: at(d.CreatedMS), Updated: at(d.UpdatedMS),
 	}
 	for _, i := range snap.InstancesOf(d.Project, d.Name) {
 		iv := s.instanceView(i)
@@ -121,9 +121,26 @@ func (s *server) instanceView(i state.Instance) api.Instance {
 	if !ok {
 		return view
 	}
-	view.State, view.Message, view.Progress, view.Restarts = live.State, live.Message, live.Progress, live.Restarts
+	view.State, view.Since, view.Message, view.Restarts = live.State, live.Since, live.Message, live.Restarts
+	showProgress(&view, live)
 	view.Numerics, view.Running, view.Waiting, view.Decode = live.Numerics, live.Running, live.Waiting, live.DecodeRate
 	return view
+}
+
+// phaseWarm makes no progress in bytes.
+const phaseWarm = "warm"
+
+// showProgress says how far a phase is, and how long it goes on at its present rate.
+func showProgress(view *api.Instance, live InstanceView) {
+	view.Phase = live.Phase
+	if live.Total == 0 || live.Phase == phaseWarm {
+		return
+	}
+	view.Done, view.Total, view.Rate = min(live.Done, live.Total), live.Total, live.Rate
+	view.Progress = float64(view.Done) / float64(view.Total)
+	if view.Rate > 0 {
+		view.Left = float64(view.Total-view.Done) / view.Rate
+	}
 }
 
 func footprintView(f state.Footprint) api.Footprint {

@@ -24,6 +24,16 @@ type place struct {
 
 func newLines(max int) *lines { return &lines{max: max, by: map[string][]*place{}} }
 
+// lineKey names a project's line for a model; names hold no zero byte.
+func lineKey(project, model string) string { return project + "\x00" + model }
+
+// length is how many wait in a line.
+func (l *lines) length(key string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.by[key])
+}
+
 // join takes a place, or reports that the line is full.
 func (l *lines) join(key string, priority int32) (*place, bool) {
 	l.mu.Lock()

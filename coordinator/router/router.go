@@ -56,6 +56,9 @@ func (r *Router) Resumed() uint64 { return r.resumed.Load() }
 // engines.
 func (r *Router) Poisoned() uint64 { return r.poisoned.Load() }
 
+// Waiting counts the requests that wait for an instance of a model with room.
+func (r *Router) Waiting(project, model string) int { return r.lines.length(lineKey(project, model)) }
+
 // refuse tells whether a request ended engines before, on a version that the model
 // name stands for.
 func (r *Router) refuse(model string, req *wire.GenerateRequest) error {
@@ -121,7 +124,7 @@ type wanted struct {
 // acquire waits for an instance with room. Who calls must call opened once its stream
 // is open or has failed.
 func (r *Router) acquire(ctx context.Context, w wanted) (Candidate, error) {
-	place, ok := r.lines.join(w.project+"\x00"+w.model, w.priority)
+	place, ok := r.lines.join(lineKey(w.project, w.model), w.priority)
 	if !ok {
 		return Candidate{}, &BusyError{w.model, retryAfter}
 	}

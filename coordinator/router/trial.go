@@ -15,7 +15,7 @@ func (s *Stream) awaitTrial() error {
 	if s.standing.deaths == 0 || s.trial != nil {
 		return nil
 	}
-	place, ok := s.r.trials.join(s.asked.GetProject()+"\x00"+s.model, s.asked.GetPriority())
+	place, ok := s.r.trials.join(lineKey(s.asked.GetProject(), s.model), s.asked.GetPriority())
 	if !ok {
 		return &BusyError{s.model, retryAfter}
 	}
