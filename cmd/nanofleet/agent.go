@@ -17,7 +17,9 @@ func agentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Run an agent: the engines and models of one host",
-		Args:  exactly(0, "no arguments"),
+		Example: `  nanofleet agent --coordinators 10.0.0.5:7800 --token-file join-token
+  nanofleet agent --data /srv/nanofleet/agent`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := conf.Load(c.LocalFlags(), os.Environ()); err != nil {
 				return usageError{err}

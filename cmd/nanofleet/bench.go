@@ -23,6 +23,8 @@ func benchCommand(o *options) *cobra.Command {
 		Long: `Measure any OpenAI-compatible endpoint under load: time to first token,
 inter-token latency and tokens per second, as percentiles. Without --endpoint it
 measures this fleet.`,
+		Example: `  nanofleet bench --concurrency 8 --requests 64
+  nanofleet bench --endpoint http://localhost:8000 --model qwen3-8b --rate 4 --shared-prefix 0.5`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := benchClient(o, endpoint)
@@ -61,6 +63,7 @@ measures this fleet.`,
 	f.Float64Var(&load.SharedPrefix, "shared-prefix", 0, "share of the prompt that all requests have in common, 0 to 1")
 	f.Float64Var(&load.Temperature, "temperature", 0, "sampling temperature")
 	f.Uint64Var(&load.Seed, "seed", 1, "of prompts and arrivals")
+	completeFlag(o, cmd, "model", servedNames)
 	return cmd
 }
 

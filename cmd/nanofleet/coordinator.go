@@ -16,7 +16,9 @@ func coordinatorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "coordinator",
 		Short: "Run a coordinator: desired state, routing and the API",
-		Args:  exactly(0, "no arguments"),
+		Example: `  nanofleet coordinator --bootstrap --api 0.0.0.0:8080
+  nanofleet coordinator --data /srv/nanofleet --api 0.0.0.0:443 --tls-cert api.crt --tls-key api.key`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := conf.Load(c.LocalFlags(), os.Environ()); err != nil {
 				return usageError{err}

@@ -20,7 +20,14 @@ func deployCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deploy MODEL",
 		Short: "Run replicas of a model, or change how many",
-		Args:  exactly(1, "a model's name, see `nanofleet model ls`"),
+		Long: `Run replicas of a model, or change how many. The deployment's name is what apps ask
+for. Deploying it again replaces all of its options: what no flag names takes its default.`,
+		Example: `  nanofleet deploy my-llama --wait 5m
+  nanofleet deploy my-llama --replicas 3 --context 8192
+  nanofleet deploy my-llama --as assistant --version v-581be1bb5a51`,
+		Args: exactly(1, "a model's name, see `nanofleet model ls`"),
+
+		ValidArgsFunction: completeFirst(o, modelNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := o.client()
 			if err != nil {
@@ -35,7 +42,7 @@ func deployCommand(o *options) *cobra.Command {
 				d, err = waitDeployed(c.Context(), client, as, wait)
 			}
 			if err != nil {
-				return err
+				return orNearest(c, client, err, spec.Model, modelNames, "`nanofleet model ls` lists them")
 			}
 			return o.print(c.OutOrStdout(), d, func(w io.Writer) {
 				fmt.Fprintf(w, "%s: %d of %d replicas ready\n", d.Name, d.Ready, d.Replicas)
@@ -58,15 +65,20 @@ func deployCommand(o *options) *cobra.Command {
 
 func undeployCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "undeploy NAME",
-		Short: "Stop a deployment's engines and forget it",
-		Args:  exactly(1, "a deployment's name, see `nanofleet status`"),
+		Use:     "undeploy NAME",
+		Short:   "Stop a deployment's engines and forget it",
+		Long:    "Stop a deployment's engines and forget it. The model's files stay; `nanofleet model rm` removes them.",
+		Example: "  nanofleet undeploy my-llama",
+		Args:    exactly(1, "a deployment's name, see `nanofleet status`"),
+
+		ValidArgsFunction: completeFirst(o, deploymentNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := o.client()
 			if err != nil {
 				return err
 			}
-			return client.Undeploy(c.Context(), args[0])
+			err = client.Undeploy(c.Context(), args[0])
+			return orNearest(c, client, err, args[0], deploymentNames, "`nanofleet status` lists them")
 		},
 	}
 }
@@ -77,6 +89,7 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	said := map[string]string{}
+	bar := newScreen(os.Stderr)
 	for {
 		d, err := client.Deployment(ctx, name)
 		if err != nil {
@@ -85,7 +98,7 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 		if d.Ready >= d.Replicas {
 			return d, nil
 		}
-		reportChanges(said, d)
+		reportChanges(bar, said, d)
 		select {
 		case <-ctx.Done():
 			return d, fmt.Errorf("%s: %d of %d replicas ready after %s%s", name, d.Ready, d.Replicas, limit, why(d))
@@ -94,11 +107,17 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 	}
 }
 
-func reportChanges(said map[string]string, d api.Deployment) {
+// reportChanges says each new state of an instance, and on a terminal its progress, in
+// place.
+func reportChanges(bar *screen, said map[string]string, d api.Deployment) {
 	for _, i := range d.Instances {
-		if now := strings.TrimSpace(i.State + " " + i.Message); said[i.ID] != now {
-			said[i.ID] = now
+		now := strings.TrimSpace(i.State + " " + i.Message)
+		if said[i.ID] != now {
+			said[i.ID], bar.lines = now, 0
 			fmt.Fprintf(os.Stderr, "%s on %s: %s\n", d.Name, i.Node, now)
+		}
+		if bar.tty != nil && i.Total > 0 && len(d.Instances) == 1 {
+			_ = bar.show(progressLine(i)) // only to be looked at
 		}
 	}
 	if said[""] != d.Problem {

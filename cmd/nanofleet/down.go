@@ -15,7 +15,11 @@ func downCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "Stop the fleet that `up` runs on this host",
-		Args:  exactly(0, "no arguments"),
+		Long: `Stop the fleet that ` + "`up`" + ` runs on this host: engines, agent and coordinator, and
+whatever a crash has left of them. Its state stays in --data for the next ` + "`up`" + `.`,
+		Example: `  nanofleet down
+  nanofleet down --data /srv/nanofleet`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			stopped, err := stopAll(o.data)
 			if err != nil {

@@ -21,7 +21,10 @@ func engineCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "engine",
 		Short: "Run an engine: one model instance, started by the agent",
-		Args:  exactly(0, "no arguments"),
+		Long: `Run an engine: one model instance, on a unix socket of its own. Agents start and
+end engines; there is no need to do it by hand.`,
+		Example: "  nanofleet engine --socket /run/user/1000/engine.sock --orphan-timeout 60s",
+		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := need(c, "socket"); err != nil {
 				return err

@@ -10,7 +10,8 @@ import (
 )
 
 func keyCommand(o *options) *cobra.Command {
-	cmd := group(&cobra.Command{Use: "key", Short: "Manage API keys"})
+	cmd := group(&cobra.Command{Use: "key", Short: "Manage API keys", Example: `  nanofleet key create my-app
+  nanofleet key ls`})
 	cmd.AddCommand(keyCreate(o), keyList(o), keyRevoke(o))
 	return cmd
 }
@@ -20,7 +21,9 @@ func keyCreate(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create an API key and print its secret, this once",
-		Args:  exactly(1, "the name of whom the key is for"),
+		Example: `  nanofleet key create my-app
+  nanofleet key create alice --role admin > alice.key`,
+		Args: exactly(1, "the name of whom the key is for"),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := o.client()
 			if err != nil {
@@ -40,9 +43,10 @@ func keyCreate(o *options) *cobra.Command {
 
 func keyList(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "ls",
-		Short: "List API keys",
-		Args:  exactly(0, "no arguments"),
+		Use:     "ls",
+		Short:   "List API keys",
+		Example: "  nanofleet key ls",
+		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := o.client()
 			if err != nil {
@@ -64,15 +68,19 @@ func keyList(o *options) *cobra.Command {
 
 func keyRevoke(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "revoke ID",
-		Short: "End an API key at once",
-		Args:  exactly(1, "a key's id, see `nanofleet key ls`"),
+		Use:     "revoke ID",
+		Short:   "End an API key at once",
+		Example: "  nanofleet key revoke key-6w32qbopxrfd",
+		Args:    exactly(1, "a key's id, see `nanofleet key ls`"),
+
+		ValidArgsFunction: completeFirst(o, keyIDs),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := o.client()
 			if err != nil {
 				return err
 			}
-			return client.RevokeKey(c.Context(), args[0])
+			err = client.RevokeKey(c.Context(), args[0])
+			return orNearest(c, client, err, args[0], keyIDs, "`nanofleet key ls` lists them")
 		},
 	}
 }

@@ -32,6 +32,9 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nanofleet:", err)
+		if next := advice(err); next != "" {
+			fmt.Fprintln(os.Stderr, "next:", next)
+		}
 	}
 	os.Exit(exitCode(err))
 }
@@ -49,7 +52,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, api.ErrUnreachable):
+	case errors.Is(err, api.ErrUnreachable), isUntrusted(err), speaksPlain(err):
 		return exitUnreachable
 	case errors.As(err, &refused):
 		return exitRefused

@@ -51,12 +51,15 @@ func modelRemove(o *options) *cobra.Command {
 		Short:   "Remove a model and its versions",
 		Example: "  nanofleet model rm qwen3-8b",
 		Args:    exactly(1, "a model's name, see `nanofleet model ls`"),
+
+		ValidArgsFunction: completeFirst(o, modelNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := o.client()
 			if err != nil {
 				return err
 			}
-			return client.RemoveModel(c.Context(), args[0])
+			err = client.RemoveModel(c.Context(), args[0])
+			return orNearest(c, client, err, args[0], modelNames, "`nanofleet model ls` lists them")
 		},
 	}
 }

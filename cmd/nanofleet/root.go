@@ -19,6 +19,7 @@ type options struct {
 	data    string
 	server  string
 	keyFile string
+	caFile  string
 	json    bool
 }
 
@@ -31,6 +32,9 @@ func newRoot() *cobra.Command {
 
 Start with ` + "`nanofleet up`" + `. Exit codes: 0 done, 1 failed, 2 wrong usage,
 3 no coordinator answered, 4 the coordinator refused.`,
+		Example: `  nanofleet up --model model.gguf --ask "What is the capital of France?"
+  nanofleet chat
+  nanofleet status --watch`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	})
@@ -38,17 +42,17 @@ Start with ` + "`nanofleet up`" + `. Exit codes: 0 done, 1 failed, 2 wrong usage
 	f.StringVar(&o.data, "data", ".nanofleet", "directory of a fleet started by up: where its endpoint and key are found")
 	f.StringVar(&o.server, "server", "", "coordinator's address, as in http://host:8080 (env NANOFLEET_SERVER)")
 	f.StringVar(&o.keyFile, "key-file", "", "file that holds the API key (env NANOFLEET_API_KEY holds the key itself)")
+	f.StringVar(&o.caFile, "ca-cert", "", "certificate of the fleet's authority, for an https address (env NANOFLEET_CA_CERT; default: ca.crt in --data)")
 	f.BoolVar(&o.json, "json", false, "print JSON for programs")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, c.CommandPath())
-	})
+	f.VarP((*format)(&o.json), "output", "o", "table for people or json for programs")
+	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "use", Title: "Use a fleet:"},
 		&cobra.Group{ID: "run", Title: "Run a fleet:"},
 		&cobra.Group{ID: "role", Title: "Roles, usually run as services:"},
 	)
 	for group, cmds := range map[string][]*cobra.Command{
-		"use":  {chatCommand(o), benchCommand(o), statusCommand(o), modelCommand(o), deployCommand(o), undeployCommand(o), keyCommand(o), tokenCommand(o)},
+		"use":  {chatCommand(o), benchCommand(o), statusCommand(o), modelCommand(o), deployCommand(o), undeployCommand(o), keyCommand(o), nodeCommand(o), tokenCommand(o)},
 		"run":  {upCommand(o), downCommand(o)},
 		"role": {coordinatorCommand(), agentCommand(), engineCommand()},
 	} {
@@ -61,22 +65,52 @@ Start with ` + "`nanofleet up`" + `. Exit codes: 0 done, 1 failed, 2 wrong usage
 	return root
 }
 
+// format is --output; --json is short for one of its values.
+type format bool
+
+func (f *format) String() string {
+	if *f {
+		return "json"
+	}
+	return "table"
+}
+
+// Set takes one of the two.
+func (f *format) Set(s string) error {
+	if s != "json" && s != "table" {
+		return fmt.Errorf("must be table or json")
+	}
+	*f = s == "json"
+	return nil
+}
+
+// Type names the values in help.
+func (f *format) Type() string { return "table|json" }
+
 // group makes c a command that only holds others: alone it lists them, and what it
 // does not hold is wrong usage rather than a reason to print help.
 func group(c *cobra.Command) *cobra.Command {
-	c.SuggestionsMinimumDistance = 2
 	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
 		hint := ""
-		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-			hint = fmt.Sprintf(", perhaps you mean %q", like[0])
+		if best := nearest(args[0], commandNames(c)); best != "" {
+			hint = fmt.Sprintf(", perhaps you mean %q", best)
 		}
 		return usagef("%s has no command %q%s; see `%s --help`", c.CommandPath(), args[0], hint, c.CommandPath())
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return c
+}
+
+func commandNames(c *cobra.Command) (list []string) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			list = append(list, sub.Name())
+		}
+	}
+	return list
 }
 
 // exactly wants n arguments, none of them empty, and says which.
@@ -173,7 +207,7 @@ func (o *options) findKey() (string, error) {
 		return "", usagef("no API key: set NANOFLEET_API_KEY, or name a file with --key-file")
 	}
 	if err != nil {
-		return "", fmt.Errorf("API key: %w", err)
+		return "", usagef("--key-file: %w", err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }

@@ -51,7 +51,7 @@ func (o *options) roots() (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	ca, err := readCert(filepath.Join(o.data, caFile))
+	ca, err := o.authority()
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,25 @@ func (o *options) roots() (*x509.CertPool, error) {
 		pool.AddCert(ca)
 	}
 	return pool, nil
+}
+
+// authority is the fleet's: named by a flag or the environment, or in the data directory.
+func (o *options) authority() (*x509.Certificate, error) {
+	path := o.caFile
+	if path == "" {
+		path = os.Getenv("NANOFLEET_CA_CERT")
+	}
+	if path == "" {
+		return readCert(filepath.Join(o.data, caFile))
+	}
+	ca, err := readCert(path)
+	if err == nil && ca == nil {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return nil, usagef("--ca-cert %s: %w", path, err)
+	}
+	return ca, nil
 }
 
 // readCert reads the first certificate of a file; nil when there is none.

@@ -10,7 +10,7 @@ import (
 )
 
 func tokenCommand(o *options) *cobra.Command {
-	cmd := group(&cobra.Command{Use: "token", Short: "Let hosts join"})
+	cmd := group(&cobra.Command{Use: "token", Short: "Let hosts join", Example: "  nanofleet token create > join-token"})
 	cmd.AddCommand(tokenCreate(o))
 	return cmd
 }
@@ -20,7 +20,9 @@ func tokenCreate(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Create a token that lets one host join once",
-		Args:  exactly(0, "no arguments"),
+		Example: `  nanofleet token create > join-token
+  nanofleet token create --ttl 15m`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := o.client()
 			if err != nil {

@@ -147,6 +147,9 @@ func (u *upFlags) foreground(ctx context.Context, o *options, out io.Writer) err
 // background starts the fleet as a process of its own, unless it runs already, and
 // returns once it serves.
 func (u *upFlags) background(ctx context.Context, o *options, out io.Writer) error {
+	if err := makeDir(o.data, "run"); err != nil {
+		return err
+	}
 	switch p, err := svc.ReadPID(filepath.Join(o.data, upPID)); {
 	case err == nil:
 		if at, _ := o.findServer(); at != u.endpoint() {
@@ -169,7 +172,7 @@ func (u *upFlags) spawn(o *options) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(o.data, "log"), 0o700); err != nil {
+	if err := makeDir(o.data, "log"); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(filepath.Join(o.data, "log", "up.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

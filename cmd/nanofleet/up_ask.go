@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nanofleet/nanofleet/api"
@@ -14,6 +13,7 @@ import (
 // introduce waits until the fleet answers, adds and deploys the model, asks the
 // question and says how to go on.
 func (u *upFlags) introduce(ctx context.Context, o *options, out io.Writer) error {
+	began := time.Now()
 	client, err := u.await(ctx, o)
 	if err != nil {
 		return err
@@ -23,16 +23,22 @@ func (u *upFlags) introduce(ctx context.Context, o *options, out io.Writer) erro
 			return err
 		}
 	}
+	u.tookFrom(began)
 	if u.ask != "" {
 		if err := u.question(ctx, client, out); err != nil {
 			return err
 		}
 	}
-	if u.model != "" || u.ask != "" {
-		return u.explain(ctx, o, client, out)
+	return u.explain(ctx, o, client, out)
+}
+
+// tookFrom says how long it took until the fleet could answer.
+func (u *upFlags) tookFrom(began time.Time) {
+	what := "the fleet answers"
+	if u.model != "" {
+		what = u.name + " answers"
 	}
-	fmt.Fprintf(out, "fleet up at %s\n", client.Endpoint())
-	return nil
+	fmt.Fprintf(os.Stderr, "%s after %.1fs\n", what, time.Since(began).Seconds())
 }
 
 // await gives the fleet the time that --timeout says to answer. A model is fetched for
@@ -97,11 +103,16 @@ func (u *upFlags) question(ctx context.Context, client *api.Client, out io.Write
 		Temperature: &zero,
 	}
 	fmt.Fprintf(out, "\n  you    %s\n  %s  ", u.ask, model)
+	pace := pace{began: time.Now()}
 	err = client.ChatStream(ctx, req, func(d api.ChatDelta) error {
+		pace.take(d)
 		_, err := io.WriteString(out, d.Content)
 		return err
 	})
 	fmt.Fprint(out, "\n\n")
+	if err == nil {
+		fmt.Fprintf(out, "speed     %s\n", &pace)
+	}
 	return err
 }
 
@@ -110,28 +121,4 @@ func (u *upFlags) served(ctx context.Context, client *api.Client) (string, error
 		return u.name, nil
 	}
 	return pickModel(ctx, client, nil)
-}
-
-func (u *upFlags) explain(ctx context.Context, o *options, client *api.Client, out io.Writer) error {
-	model, err := u.served(ctx, client)
-	if err != nil {
-		return err
-	}
-	keyPath := filepath.Join(o.data, keyFileName)
-	flags := ""
-	if o.data != ".nanofleet" {
-		flags = " --data " + o.data
-	}
-	tls := ""
-	if u.tlsCert == "" && client.Endpoint()[:5] == "https" {
-		tls = "--cacert " + filepath.Join(o.data, caFile) + " "
-	}
-	fmt.Fprintf(out, `endpoint  %s (OpenAI-compatible)
-API key   %s
-try       curl %s%s/chat/completions -H "Authorization: Bearer $(cat %s)" -H 'Content-Type: application/json' -d '{"model":"%s","messages":[{"role":"user","content":"Hello!"}]}'
-chat      %[7]s chat%[8]s
-status    %[7]s status%[8]s
-stop      %[7]s down%[8]s
-`, client.Endpoint(), keyPath, tls, client.Endpoint(), keyPath, model, os.Args[0], flags)
-	return nil
 }

@@ -49,7 +49,7 @@ func startFleet(data string, u *upFlags) (*localFleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(data, "run"), 0o700); err != nil {
+	if err := makeDir(data, "run"); err != nil {
 		return nil, err
 	}
 	f := &localFleet{data: data, log: obs.Logger(os.Stderr, slog.LevelInfo, "up")}
@@ -62,6 +62,14 @@ func startFleet(data string, u *upFlags) (*localFleet, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// makeDir makes a directory within the data directory.
+func makeDir(data, name string) error {
+	if err := os.MkdirAll(filepath.Join(data, name), 0o700); err != nil {
+		return fmt.Errorf("--data %s: %w; name a directory that this user can write to", data, err)
+	}
+	return nil
 }
 
 // takeLock makes sure that only one `up` works on a data directory.

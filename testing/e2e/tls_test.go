@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"math/big"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +26,7 @@ import (
 func TestTLSBeyondLoopback(t *testing.T) {
 	f := &fleet{t: t, data: t.TempDir()}
 	t.Cleanup(f.down)
-	f.must("up", "--api", "0.0.0.0:0", "--model", tiny.GGUF(), "--name", "tiny", "--detach")
+	f.curlWorks(f.must("up", "--api", "0.0.0.0:0", "--model", tiny.GGUF(), "--name", "tiny", "--detach"))
 	base := strings.TrimSpace(f.read("endpoint"))
 	if !strings.HasPrefix(base, "https://") {
 		t.Fatalf("endpoint %s, want https", base)
@@ -58,6 +60,7 @@ func TestOwnCertificate(t *testing.T) {
 	if !strings.Contains(out, questions()[0].Answer) {
 		t.Errorf("up says %s", out)
 	}
+	f.curlWorks(out)
 	app := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(t, cert), ServerName: "api.example.org"}}}
 	resp, err := app.Get(strings.TrimSpace(f.read("endpoint")) + "/healthz")
 	if err != nil {
@@ -77,6 +80,21 @@ func TestOwnCertificate(t *testing.T) {
 	}
 }
 
+// curlWorks runs the command that up suggests.
+func (f *fleet) curlWorks(said string) {
+	f.t.Helper()
+	for line := range strings.Lines(said) {
+		if command, ok := strings.CutPrefix(line, "try"); ok {
+			out, err := exec.Command("bash", "-c", strings.Replace(strings.TrimSpace(command), "curl ", "curl -sS --fail ", 1)).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "How can I help you?") {
+				f.t.Errorf("%s: %v: %s", command, err, out)
+			}
+			return
+		}
+	}
+	f.t.Errorf("up suggests nothing to try:\n%s", said)
+}
+
 // certificate writes a self-signed certificate for a name, and its key.
 func certificate(t *testing.T, name string) (cert, key string) {
 	t.Helper()
@@ -85,7 +103,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {

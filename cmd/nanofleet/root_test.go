@@ -1,0 +1,123 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nanofleet/nanofleet/api"
+)
+
+// everyCommand calls each for all commands but those that cobra brings.
+func everyCommand(c *cobra.Command, each func(*cobra.Command)) {
+	each(c)
+	for _, sub := range c.Commands() {
+		if sub.Name() != "help" && sub.Name() != "completion" {
+			everyCommand(sub, each)
+		}
+	}
+}
+
+// Every command says what it does and shows how it is called, with flags it has.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	root := newRoot()
+	everyCommand(root, func(c *cobra.Command) {
+		if c.Short == "" || c.Example == "" {
+			t.Errorf("%s: short %q, example %q; both must be there", c.CommandPath(), c.Short, c.Example)
+		}
+		for line := range strings.Lines(c.Example) {
+			line = strings.TrimSpace(line)
+			if _, after, ok := strings.Cut(line, "| "); ok {
+				line = after
+			}
+			checkExample(t, root, c, line)
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s has no usage", c.CommandPath(), f.Name)
+			}
+		})
+	})
+}
+
+// checkExample finds the command that an example calls and has it read its flags.
+func checkExample(t *testing.T, root, of *cobra.Command, line string) {
+	t.Helper()
+	words := shellWords(line)
+	if len(words) == 0 || words[0] != "nanofleet" {
+		t.Errorf("%s: example %q does not call nanofleet", of.CommandPath(), line)
+		return
+	}
+	c, rest, err := root.Find(words[1:])
+	if err == nil {
+		err = c.ParseFlags(rest)
+	}
+	if err == nil && c.Args != nil {
+		err = c.Args(c, c.Flags().Args())
+	}
+	if err != nil {
+		t.Errorf("%s: example %q: %v", of.CommandPath(), line, err)
+	}
+	if of.HasParent() && !of.HasSubCommands() && c != of {
+		t.Errorf("%s: example %q is of %s", of.CommandPath(), line, c.CommandPath())
+	}
+}
+
+// shellWords splits at spaces outside double quotes, up to a redirection.
+func shellWords(line string) (words []string) {
+	line, _, _ = strings.Cut(line, " > ")
+	for i, part := range strings.Split(line, `"`) {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
+func TestExitCodesAreDocumented(t *testing.T) {
+	help := newRoot().Long
+	for _, word := range []string{"0 done", "1 failed", "2 wrong usage", "3 no coordinator answered", "4 the coordinator refused"} {
+		if !strings.Contains(strings.ReplaceAll(help, "\n", " "), word) {
+			t.Errorf("help does not say %q:\n%s", word, help)
+		}
+	}
+	for want, err := range map[int]error{
+		exitOK: nil, exitFailed: errors.New("x"), exitUsage: fmt.Errorf("x: %w", usagef("y")),
+		exitUnreachable: fmt.Errorf("x: %w", api.ErrUnreachable), exitRefused: fmt.Errorf("x: %w", &api.Error{Status: 404}),
+	} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v: exit code %d, want %d", err, got, want)
+		}
+	}
+}
+
+// Errors that do not say what to do get a line that does.
+func TestAdvice(t *testing.T) {
+	for says, err := range map[string]error{
+		"--key-file":              &api.Error{Status: 401, Message: "incorrect API key"},
+		"--role admin":            &api.Error{Status: 403, Message: "not yours"},
+		"https://":                &api.Error{Status: 400, Message: "Client sent an HTTP request to an HTTPS server."},
+		"is no coordinator":       &api.Error{Status: 404},
+		"lists the models":        &api.Error{Status: 404, Message: "no", Code: "model_not_found"},
+		"try again":               &api.Error{Status: 503, Message: "no instance is ready"},
+		"log/coordinator.log":     &api.Error{Status: 500, Message: "internal error"},
+		"--ca-cert":               x509.UnknownAuthorityError{},
+		"http://":                 errors.New("http: server gave HTTP response to HTTPS client"),
+		"accessible to this user": &os.PathError{Op: "open", Path: "/x", Err: os.ErrPermission},
+	} {
+		if got := advice(fmt.Errorf("wrapped: %w", err)); !strings.Contains(got, says) {
+			t.Errorf("%v: %q, want %q in it", err, got, says)
+		}
+	}
+	if got := advice(errors.New("anything else")); got != "" {
+		t.Errorf("advice on anything: %q", got)
+	}
+}
