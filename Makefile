@@ -114,9 +114,9 @@ bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-cpu
-bench-cpu: bin/nanofleet $(VENV)/.llamacpp ## CPU engine beside llama.cpp on the same file, in the same run
-	@scripts/fetch-smollm2 $(SMOLLM2)
-	$(PYTHON) engine/cpu/bench/llamacpp.py $(SMOLLM2)
+bench-cpu: bin/nanofleet $(VENV)/.llamacpp ## CPU engine beside llama.cpp on the same file (MODEL=), in the same run
+	@test -n "$(MODEL)" || scripts/fetch-smollm2 $(SMOLLM2)
+	$(PYTHON) engine/cpu/bench/llamacpp.py $(or $(MODEL),$(SMOLLM2))
 
 .PHONY: prove-logits
 prove-logits: ## all 20 golden prompts on every backend (ten minutes)

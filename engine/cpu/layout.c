@@ -130,37 +130,42 @@ static void spread_block(nf_dtype dtype, const uint8_t *b, uint32_t g, spread *s
   }
 }
 
-/* ORs bits of a step, in both lanes of a row, into a vector. */
-static void put(uint8_t *vector, uint32_t lane, uint32_t pair, uint32_t bits, uint32_t shift) {
-  uint32_t word, mask = ((1u << bits) - 1) * 0x10001u;
-  memcpy(&word, vector + 4 * lane, 4);
-  word |= (pair & mask) << shift;
-  memcpy(vector + 4 * lane, &word, 4);
+/* Bits of a step, in both lanes of a row, into that row's part of a vector. */
+static inline void put(uint32_t *word, uint32_t pair, uint32_t bits, uint32_t shift) {
+  *word |= (pair & ((1u << bits) - 1) * 0x10001u) << shift;
 }
 
-/* Step 15 of types with an odd number of bits: one on top of each vector. */
-static void put_across(uint8_t *to, uint32_t lane, uint32_t pair, uint32_t bits) {
-  for (uint32_t v = 0; v < bits; v++) put(to + 32 * v, lane, pair >> v, 1, 15);
-}
-
-static void put_six(uint8_t *to, uint32_t lane, uint32_t pair, uint32_t j) {
-  if (j < 6) put(to + 32 * (j / 2), lane, pair, 6, 6 * (j % 2));
+static inline void put_six(uint32_t *words, uint32_t pair, uint32_t j) {
+  if (j < 6) put(words + j / 2, pair, 6, 6 * (j % 2));
   else {
-    put(to + 32 * (j - 6), lane, pair, 4, 12);
-    put(to + 64, lane, pair >> 4, 2, 2 * j);
+    put(words + j - 6, pair, 4, 12);
+    put(words + 2, pair >> 4, 2, 2 * j);
   }
 }
 
-/* The vectors of one row's block; what is there must be zero. */
-static void put_block(uint32_t bits, const uint8_t *q, uint8_t *to, uint32_t lane) {
-  uint32_t each = bits == 8 ? 2 : 16 / bits;
+/* One row's part of a block's vectors; bits is a constant at each call. */
+static inline __attribute__((always_inline)) void put_bits(uint32_t bits, const uint8_t *q, uint8_t *to, uint32_t lane) {
+  uint32_t words[6] = {0}, each = 16 / bits;
+#pragma GCC unroll 16
   for (uint32_t j = 0; j < 16; j++) {
     uint32_t pair = q[2 * j] | (uint32_t)q[2 * j + 1] << 16;
-    if (bits == 8) memcpy(to + 16 * j + 2 * lane, q + 2 * j, 2);
-    else if (bits == 6) put_six(to + 96 * (j / 8), lane, pair, j % 8);
-    else if (j / each < bits) put(to + 32 * (j / each), lane, pair, bits, bits * (j % each));
-    else put_across(to, lane, pair, bits);
+    if (bits == 6) put_six(words + 3 * (j / 8), pair, j % 8);
+    else if (j / each < bits) put(words + j / each, pair, bits, bits * (j % each));
+    else
+      for (uint32_t v = 0; v < bits; v++) put(words + v, pair >> v, 1, 15);
   }
+  for (uint32_t v = 0; v < bits; v++) memcpy(to + 32 * v + 4 * lane, words + v, 4);
+}
+
+static void put_block(uint32_t bits, const uint8_t *q, uint8_t *to, uint32_t lane) {
+  switch (bits) {
+  case 2: put_bits(2, q, to, lane); return;
+  case 3: put_bits(3, q, to, lane); return;
+  case 4: put_bits(4, q, to, lane); return;
+  case 5: put_bits(5, q, to, lane); return;
+  case 6: put_bits(6, q, to, lane); return;
+  }
+  for (uint32_t j = 0; j < 16; j++) memcpy(to + 16 * j + 2 * lane, q + 2 * j, 2);
 }
 
 void nfc_pack_row(nf_dtype dtype, const uint8_t *row, uint32_t cols, uint8_t *panel, uint32_t lane) {

@@ -70,7 +70,7 @@ class Peer:
             assert lc.llama_decode(ctx, self.batch) == 0
             rates.append(PREFILL / (self.clock() - began))
         lc.llama_free(ctx)
-        return max(rates)
+        return statistics.median(rates)
 
 
 @lc.llama_log_callback
