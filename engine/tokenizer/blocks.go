@@ -132,29 +132,15 @@ func (k *tokens) until(end int) int {
 	return n
 }
 
-// scan merges a short stretch by looking at all its pairs for the best one.
+// scan merges a short stretch by looking for the best of its pairs each time.
 func (k *tokens) scan(t *Tokenizer, symbols []int32) {
+	var w window
+	w.fill(t, symbols)
+	for at := w.best(); at >= 0; at = w.best() {
+		w.join(t, at)
+	}
 	k.reset(len(symbols))
-	k.ids = append(k.ids, symbols...)
-	for i := range symbols {
-		k.at = append(k.at, int32(i))
-	}
-	var room [blockSize]uint64
-	pairs := room[:max(len(symbols), 1)-1]
-	for i := range pairs {
-		pairs[i] = t.merges.find(symbols[i], symbols[i+1])
-	}
-	for at := best(pairs); at >= 0; at = best(pairs) {
-		k.ids[at] = int32(uint32(pairs[at]))
-		k.ids, k.at, pairs = remove(k.ids, at+1), remove(k.at, at+1), remove(pairs, at)
-		t.renew(pairs, k.ids, at-1)
-		t.renew(pairs, k.ids, at)
-	}
-}
-
-// renew looks up pair i again, if there is one.
-func (t *Tokenizer) renew(pairs []uint64, ids []int32, i int) {
-	if i >= 0 && i < len(pairs) {
-		pairs[i] = t.merges.find(ids[i], ids[i+1])
+	for i := 0; i < len(symbols); i = int(w.next[i]) {
+		k.ids, k.at = append(k.ids, w.ids[i]), append(k.at, int32(i))
 	}
 }

@@ -97,3 +97,10 @@ func best(pairs []uint64) int {
 }
 
 func remove[T any](s []T, i int) []T { return append(s[:i], s[i+1:]...) }
+
+// renew looks up pair i again, if there is one.
+func (t *Tokenizer) renew(pairs []uint64, ids []int32, i int) {
+	if i >= 0 && i < len(pairs) {
+		pairs[i] = t.merges.find(ids[i], ids[i+1])
+	}
+}
