@@ -7,7 +7,10 @@ const (
 	blockEdge = 16
 	// maxBlock is the largest block tried: a word that has none of this size without
 	// a merge over its border is merged as a whole.
-	maxBlock = 1 << 12
+	maxBlock = 1 << 13
+	// blockGrowth is how many times larger blocks become, for the rest of the word,
+	// where tokens are too long for them.
+	blockGrowth = 8
 )
 
 // blocks merges a word of any length block by block, because the best merges of a
@@ -56,10 +59,9 @@ func (b *blocks) walk(t *Tokenizer) bool {
 	b.block(t, &b.now, 0, size)
 	for b.from+b.now.size < len(b.symbols) {
 		if b.step(t, size) {
-			size = max(size/2, blockSize)
 			continue
 		}
-		if size *= 2; size > maxBlock {
+		if size *= blockGrowth; size > maxBlock {
 			return false
 		}
 		b.block(t, &b.now, b.from, size)
@@ -80,7 +82,8 @@ func (b *blocks) step(t *Tokenizer, size int) bool {
 	}
 	last, from := b.from+int(b.now.at[n-1]), b.from+b.now.end(n-1)
 	b.block(t, &b.next, from, size)
-	if !b.apart(t, last, from, from+b.next.end(0)) {
+	to := from + b.next.end(0)
+	if !b.known(b.now.ids[n-1], b.next.ids[0], to-last) && !b.apart(t, last, from, to) {
 		return false
 	}
 	b.out = append(b.out, b.now.ids[:n]...)
@@ -98,6 +101,13 @@ func (b *blocks) block(t *Tokenizer, into *tokens, from, size int) {
 func (b *blocks) apart(t *Tokenizer, from, border, to int) bool {
 	b.tokens(t, &b.seam, b.symbols[from:to])
 	return len(b.seam.ids) == 2 && from+int(b.seam.at[1]) == border
+}
+
+// known says whether the two tokens, of so many symbols together, are those that were
+// merged alone before and stayed apart: in a run of one character they mostly are.
+func (b *blocks) known(left, right int32, size int) bool {
+	s := &b.seam
+	return len(s.ids) == 2 && s.ids[0] == left && s.ids[1] == right && s.size == size
 }
 
 // tokens merges a stretch of symbols.
