@@ -164,7 +164,8 @@ func (c *Coordinator) close() {
 
 // run serves until ctx ends or a part fails.
 func (c *Coordinator) run(ctx context.Context) error {
-	api, err := listenAPI(c.cfg, c.ca, time.Now)
+	crowd := newCrowd(connsMax)
+	api, err := listenAPI(c.cfg, c.ca, time.Now, crowd)
 	if err != nil {
 		return err
 	}
@@ -175,9 +176,13 @@ func (c *Coordinator) run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.serveFleet(ctx) })
-	g.Go(func() error { return serveHTTP(ctx, c.fleet.TCP(), c.registry.Handler(), c.log, shutdownGrace) })
-	g.Go(func() error { return serveHTTP(ctx, api, c.handler(), c.log, shutdownGrace) })
-	g.Go(func() error { return serveHTTP(ctx, metrics, c.metricsPort(), c.log, time.Second) })
+	g.Go(func() error {
+		return serveHTTP(ctx, c.fleet.TCP(), c.registry.Handler(), port{log: c.log, grace: shutdownGrace})
+	})
+	g.Go(func() error {
+		return serveHTTP(ctx, api, c.handler(), port{log: c.log, grace: shutdownGrace, crowd: crowd})
+	})
+	g.Go(func() error { return serveHTTP(ctx, metrics, c.metricsPort(), port{log: c.log, grace: time.Second}) })
 	g.Go(func() error { return c.lead(ctx) })
 	g.Go(func() error { return c.readable(ctx) })
 	g.Go(func() error { return c.renew(ctx) })

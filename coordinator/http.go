@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -16,14 +17,32 @@ import (
 	"github.com/nanofleet/nanofleet/internal/pki"
 )
 
-// serveHTTP serves h on l until ctx ends, then lets open requests finish for grace.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, grace time.Duration) error {
+// Bounds on what a peer may do before it has shown a key.
+const (
+	headerPatience = 10 * time.Second // for a TLS handshake, and for a request's header
+	idlePatience   = 2 * time.Minute  // between requests
+	headerMax      = 32 << 10         // bytes; the library adds 4 KiB of its own
+)
+
+// port says how a port is served.
+type port struct {
+	log    *slog.Logger
+	grace  time.Duration // for open requests at the end
+	crowd  *crowd        // nil: any number of connections
+	header time.Duration // 0: headerPatience
+}
+
+// serveHTTP serves h on l until ctx ends, then lets open requests finish.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, how port) error {
 	s := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: cmp.Or(how.header, headerPatience),
+		IdleTimeout:       idlePatience,
+		MaxHeaderBytes:    headerMax,
+		ErrorLog:          slog.NewLogLogger(how.log.Handler(), slog.LevelDebug),
+	}
+	if how.crowd != nil {
+		s.ConnState = how.crowd.state
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
@@ -32,7 +51,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		return err
 	case <-ctx.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), how.grace)
 	defer cancel()
 	if s.Shutdown(ctx) != nil {
 		return s.Close()
@@ -42,11 +61,12 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 
 // listenAPI listens for apps and operators: plain HTTP on loopback, TLS elsewhere or
 // when a certificate is given.
-func listenAPI(cfg Config, ca *pki.CA, now func() time.Time) (net.Listener, error) {
+func listenAPI(cfg Config, ca *pki.CA, now func() time.Time, crowd *crowd) (net.Listener, error) {
 	l, err := net.Listen("tcp", cfg.API)
 	if err != nil {
 		return nil, err
 	}
+	l = crowd.bound(l)
 	conf, err := apiTLS(cfg, ca, now)
 	if err != nil {
 		l.Close()

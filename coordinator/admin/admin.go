@@ -86,6 +86,15 @@ type Deps struct {
 	// CAHash pins the fleet's certificate authority in join tokens.
 	CAHash  [32]byte
 	Version string
+
+	slowest pace // zero: defaultPace
+}
+
+func (d Deps) pace() pace {
+	if d.slowest == (pace{}) {
+		return defaultPace
+	}
+	return d.slowest
 }
 
 type server struct{ Deps }
@@ -103,7 +112,7 @@ func Mount(mux *http.ServeMux, deps Deps) huma.API {
 	cfg.Security = []map[string][]string{{"key": {}}}
 	a := humago.New(mux, cfg)
 	s := &server{deps}
-	a.UseMiddleware(s.authenticate(a))
+	a.UseMiddleware(s.authenticate(a), deps.pace().body)
 	s.models(a)
 	s.deployments(a)
 	s.keys(a)

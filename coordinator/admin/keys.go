@@ -21,7 +21,10 @@ func (s *server) keys(a huma.API) {
 }
 
 func describe(id, summary string) func(*huma.Operation) {
-	return func(op *huma.Operation) { op.OperationID, op.Summary = id, summary }
+	return func(op *huma.Operation) {
+		op.OperationID, op.Summary = id, summary
+		op.BodyReadTimeout = -1 // a pacedBody sees to it
+	}
 }
 
 func created(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }
