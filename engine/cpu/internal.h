@@ -34,8 +34,6 @@ typedef struct nfc_block {
   int16_t q[32];
   float d;                   /* an activation is d q */
   float sum[3];              /* d times the sum of q */
-  int32_t s[3];              /* the sum of q */
-  int32_t unused;
 } nfc_block;
 
 /* Activations of a product. */

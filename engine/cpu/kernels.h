@@ -32,9 +32,9 @@ static void quantise_block(const float *from, nfc_block *to) {
   to->d = any || most > 3e38f ? NAN : most / 32767;
   for (int i = 0; i < 3; i++) {
     i8x s = i < 2 ? sum[i] : sum[0] + sum[1];
-    to->s[i] = 0;
-    for (int j = 0; j < 8; j++) to->s[i] += s[j];
-    to->sum[i] = (float)to->s[i] * to->d;
+    int32_t n = 0;
+    for (int j = 0; j < 8; j++) n += s[j];
+    to->sum[i] = (float)n * to->d;
   }
 }
 

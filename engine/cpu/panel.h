@@ -114,7 +114,7 @@ INLINE void fetch(const uint8_t *p, uint32_t bytes) {
 }
 
 /* Quantised weights; dtype and m are constants at each call. Group by group in the
- * order of k: the scaled integer product, then the minimum's share. */
+ * order of k: the scaled integer product, then the share of the minimum or the offset. */
 INLINE void quantised_panel(nf_dtype dtype, const uint8_t *p, const nfc_x *x, uint32_t row, int m, v8 *y) {
   const nfc_format f = nfc_format_of(dtype);
   uint32_t blocks = x->k / 32;
@@ -133,12 +133,12 @@ INLINE void quantised_panel(nf_dtype dtype, const uint8_t *p, const nfc_x *x, ui
 #pragma GCC unroll 2
     for (int g = 0; g < 32 / (int)f.group; g++) {
       int steps = f.group / 2, of = f.group == 32 ? 2 : g;
+      if (f.offset) least[g] = scale[g] * all((float)-f.offset);
       i8x dot[TILE];
       dots(p + (f.blocks > 1 ? 16 : 0), f.bits, g * steps, (g + 1) * steps, a, m, dot);
       for (int r = 0; r < m; r++) {
-        if (f.offset) dot[r] -= f.offset * a[r]->s[of];
         sum[r] = fma8(floats_of(dot[r]), scale[g] * all(a[r]->d), sum[r]);
-        if (f.low) sum[r] = fma8(least[g], all(a[r]->sum[of]), sum[r]);
+        if (f.low || f.offset) sum[r] = fma8(least[g], all(a[r]->sum[of]), sum[r]);
       }
     }
     for (int r = 0; r < m; r++) a[r]++;

@@ -9,7 +9,7 @@ func init() { footprints["cpu"] = cpuFootprint }
 const (
 	cpuLanes     = 4
 	cpuCandidate = 24
-	cpuBlock     = 96
+	cpuBlock     = 80
 )
 
 // cpuFootprint: matrices in panels of eight rows; vectors in float32; KV in float16
