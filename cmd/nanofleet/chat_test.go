@@ -162,7 +162,7 @@ func TestPerhaps(t *testing.T) {
 	names := []string{"qwen3-8b", "smollm2-135m", "tiny"}
 	for name, want := range map[string]string{
 		"tniy": `, perhaps you mean "tiny"`, "Tiny": `, perhaps you mean "tiny"`, "smollm-135m": `, perhaps you mean "smollm2-135m"`,
-		"qwen": `, perhaps you mean "qwen3-8b"`, "gpt": " but qwen3-8b, smollm2-135m, tiny",
+		"qwen": `, perhaps you mean "qwen3-8b"`, "gpt": " (there are: qwen3-8b, smollm2-135m, tiny)",
 	} {
 		if got := perhaps(name, names); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -21,7 +21,7 @@ func perhaps(name string, names []string) string {
 	case best != "":
 		return fmt.Sprintf(", perhaps you mean %q", best)
 	case len(names) > 0 && len(names) <= few:
-		return " but " + strings.Join(names, ", ")
+		return " (there are: " + strings.Join(names, ", ") + ")"
 	}
 	return ""
 }
