@@ -57,7 +57,7 @@ func TestPoisonFailsAlone(t *testing.T) {
 	f := &fleet{t: t, data: t.TempDir(), program: faulty(t)}
 	t.Cleanup(f.down)
 	f.start()
-	const tokens = 200
+	const tokens = 400
 	prompts := make([]string, 8)
 	want := make([]told, len(prompts))
 	var wg sync.WaitGroup
@@ -95,6 +95,7 @@ func TestPoisonFailsAlone(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		f.until("the second engine is replaced", func() bool { return f.restarts() >= restarts+2 && f.metric("nanofleet_instance_ready") == 1 })
 		if n := f.restarts() - restarts; n != 2 {
 			t.Errorf("poison cost %d engines, want 2", n)
 		}
