@@ -29,6 +29,7 @@ nf_code check_limits(const nf_limits &l) {
     }
   }
   if (l.kv_dtype != 0 && l.kv_dtype != NF_BF16) return fail(NF_UNSUPPORTED, "kv_dtype = " + to_string(l.kv_dtype) + ", only bf16 (3)");
+  if (l.quant != NF_QUANT_NONE) return fail(NF_UNSUPPORTED, "quant = " + to_string(l.quant) + ", weights are kept in bf16 (0)");
   return NF_OK;
 }
 

@@ -1,4 +1,4 @@
-/* nanofleet.h: the step ABI, version 2.
+/* nanofleet.h: the step ABI, version 3.
  *
  * The one contract between the Go engine and whatever computes. engine/cpu links
  * an implementation; libnanofleet_cuda.so is one that is loaded at run time.
@@ -20,6 +20,7 @@
  *   1  2026-11-23  first version
  *   2  2026-11-25  Q5 and K-quant types; prompt logprobs and pooling: nf_row.next,
  *                  nf_result.prompt, nf_sampling.prompt_top, NF_ROW_POOL_SUM
+ *   3  2026-11-25  NF_E4M3 with its scales; nf_limits.quant
  */
 #ifndef NANOFLEET_H
 #define NANOFLEET_H
@@ -30,7 +31,7 @@
 extern "C" {
 #endif
 
-#define NF_ABI_VERSION 2
+#define NF_ABI_VERSION 3
 
 enum {
   NF_PAGE = 64,        /* positions in one KV page */
@@ -71,11 +72,23 @@ enum {
   NF_Q4_K = 11,        /* 256 weights, 144 bytes: groups of 32, 6-bit scales and minima */
   NF_Q5_K = 12,        /* 256 weights, 176 bytes: groups of 32, 6-bit scales and minima */
   NF_Q6_K = 13,        /* 256 weights, 210 bytes: groups of 16, 8-bit scales */
+  NF_E4M3 = 14,        /* FP8 of 4 exponent and 3 mantissa bits, no infinity (OCP OFP8); its
+                          NF_SCALE component, f32 or bf16, multiplies: 1 x 1, rows x 1, or a block
+                          of 128 x 128 each: ceil(rows / 128) x ceil(cols / 128) */
   NF_SYNTH = 100       /* no data: random weights from a seed, for benchmarks */
 };
 
 typedef uint32_t nf_component;
 enum { NF_DATA = 0, NF_SCALE = 1, NF_ZERO = 2, NF_G_IDX = 3 };
+
+/* How a backend keeps the matrices of layers and of a head that is not tied to the
+ * embedding. Tensors that come in fewer bits than asked for keep theirs. */
+typedef uint32_t nf_quant;
+enum {
+  NF_QUANT_NONE = 0,   /* as they come, or as the backend computes with them */
+  NF_QUANT_FP8 = 1,    /* E4M3, a scale for each row */
+  NF_QUANT_INT4 = 2    /* 4 bits, a scale and a minimum for each 128 of a row */
+};
 
 /* ---- plan ------------------------------------------------------------ */
 
@@ -186,6 +199,7 @@ typedef struct nf_limits {
   nf_dtype kv_dtype;           /* 0 = the backend's default */
   char isa[32];                /* "" = the best there is */
   uint64_t memory_max;         /* bytes; 0 = no cap */
+  nf_quant quant;              /* of matrices, when they are put */
 } nf_limits;
 
 /* Exact bytes by class; equal to what engine/model computed beforehand. */

@@ -11,7 +11,7 @@
 package abi
 
 // Version is the ABI number spoken by this build.
-const Version = 2
+const Version = 3
 
 // Sizes fixed by the ABI.
 const (

@@ -1,5 +1,7 @@
 package abi
 
+import "fmt"
+
 // Limits size one engine instance. Bounds are checked by the backend's create.
 type Limits struct {
 	MaxSlots     uint32 // sequences open at once; slots are 0..MaxSlots-1
@@ -12,6 +14,31 @@ type Limits struct {
 	KVDType      DType  // 0 = the backend's default
 	ISA          string // "" = the best there is
 	MemoryMax    uint64 // bytes; 0 = no cap
+	Quant        Quant  // of matrices, when they are put
+}
+
+// Quant is how a backend keeps the matrices of layers and of a head that is not tied to
+// the embedding. Tensors that come in fewer bits than asked for keep theirs.
+type Quant uint32
+
+// Quantisations.
+const (
+	QuantNone Quant = 0 // as they come, or as the backend computes with them
+	QuantFP8  Quant = 1 // E4M3, a scale for each row
+	QuantInt4 Quant = 2 // 4 bits, a scale and a minimum for each 128 of a row
+)
+
+// String is the name that users give.
+func (q Quant) String() string {
+	switch q {
+	case QuantNone:
+		return "none"
+	case QuantFP8:
+		return "fp8"
+	case QuantInt4:
+		return "int4"
+	}
+	return fmt.Sprintf("quant(%d)", uint32(q))
 }
 
 // ProbeInfo describes the hardware a backend found.

@@ -20,6 +20,7 @@ const (
 	Q4_K  DType = 11 // 256 weights: groups of 32, 6-bit scales and minima
 	Q5_K  DType = 12 // 256 weights: groups of 32, 6-bit scales and minima
 	Q6_K  DType = 13 // 256 weights: groups of 16, 8-bit scales
+	E4M3  DType = 14 // FP8; the tensor's scale component, f32 or bf16, multiplies
 	Synth DType = 100
 )
 
@@ -30,6 +31,7 @@ var layouts = map[DType]struct {
 	weights, bytes int
 }{
 	F32: {"f32", 1, 4}, F16: {"f16", 1, 2}, BF16: {"bf16", 1, 2},
+	E4M3: {"e4m3", 1, 1},
 	Q8_0: {"q8_0", 32, 34}, Q4_0: {"q4_0", 32, 18}, Q4_1: {"q4_1", 32, 20}, Q5_0: {"q5_0", 32, 22}, Q5_1: {"q5_1", 32, 24},
 	Q2_K: {"q2_k", 256, 84}, Q3_K: {"q3_k", 256, 110}, Q4_K: {"q4_k", 256, 144}, Q5_K: {"q5_k", 256, 176}, Q6_K: {"q6_k", 256, 210},
 }

@@ -67,6 +67,7 @@ static nf_code check_limits(const nf_limits *l) {
     if (!all[i].value || all[i].value > all[i].most) return nfc_fail(NULL, NF_INVALID, "%s = %u, must be from 1 to %u", all[i].name, all[i].value, all[i].most);
   if (l->threads > 1024) return nfc_fail(NULL, NF_INVALID, "threads = %u, must be at most 1024", l->threads);
   if (l->kv_dtype && l->kv_dtype != NF_F16 && l->kv_dtype != NF_F32) return nfc_fail(NULL, NF_UNSUPPORTED, "kv_dtype = %u, only f16 and f32", l->kv_dtype);
+  if (l->quant) return nfc_fail(NULL, NF_UNSUPPORTED, "quant = %u, weights are kept as they come (0)", l->quant);
   if (!memchr(l->isa, 0, sizeof l->isa) || !kernels(l->isa)) return nfc_fail(NULL, NF_UNSUPPORTED, "isa = \"%.31s\" is not to be had on this processor", l->isa);
   return NF_OK;
 }

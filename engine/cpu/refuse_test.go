@@ -45,6 +45,7 @@ func TestRefusesLimits(t *testing.T) {
 	for name, change := range map[string]func(*abi.Limits){
 		"isa":       func(l *abi.Limits) { l.ISA = "sse9" },
 		"kv_dtype":  func(l *abi.Limits) { l.KVDType = abi.BF16 },
+		"quant":     func(l *abi.Limits) { l.Quant = abi.QuantFP8 },
 		"max_slots": func(l *abi.Limits) { l.MaxSlots = 0 },
 	} {
 		l := limits

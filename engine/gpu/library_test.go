@@ -94,8 +94,8 @@ func TestOtherABI(t *testing.T) {
 		size   string
 		want   []string
 	}{
-		{abi.Version + 6, "sizeof(nf_api)", []string{"speaks ABI 8", "this binary ABI 2"}},
-		{1000, "sizeof(nf_api)", []string{"no ABI known", "this binary ABI 2"}},
+		{abi.Version + 6, "sizeof(nf_api)", []string{"speaks ABI 9", "this binary ABI 3"}},
+		{1000, "sizeof(nf_api)", []string{"no ABI known", "this binary ABI 3"}},
 		{abi.Version, "16", []string{"16 bytes", "at least"}},
 	} {
 		_, err := load([]string{library(t, c.speaks, c.size, abi.OK)})

@@ -79,6 +79,9 @@ func New(limits abi.Limits) (*Engine, error) {
 	if limits.KVDType != 0 && limits.KVDType != abi.F32 {
 		return nil, abi.Errorf(abi.Unsupported, "create", "kv_dtype = %v, only f32", limits.KVDType)
 	}
+	if limits.Quant != abi.QuantNone {
+		return nil, abi.Errorf(abi.Unsupported, "create", "quant = %v, weights are computed as they come", limits.Quant)
+	}
 	if limits.ISA != "" && limits.ISA != runtime.GOARCH {
 		return nil, abi.Errorf(abi.Unsupported, "create", "isa = %q, only %q", limits.ISA, runtime.GOARCH)
 	}

@@ -62,6 +62,7 @@ func New(backend string, table unsafe.Pointer, limits abi.Limits, devices []int3
 		max_slots: C.uint32_t(limits.MaxSlots), max_rows: C.uint32_t(limits.MaxRows), max_tokens: C.uint32_t(limits.MaxTokens),
 		max_positions: C.uint32_t(limits.MaxPositions), n_pages: C.uint32_t(limits.Pages), threads: C.uint32_t(limits.Threads),
 		invariant: flag(limits.Invariant), kv_dtype: C.nf_dtype(limits.KVDType), memory_max: C.uint64_t(limits.MemoryMax),
+		quant: C.nf_quant(limits.Quant),
 	}
 	c.size = C.uint32_t(unsafe.Sizeof(c))
 	if !put(c.isa[:], limits.ISA) {
@@ -92,7 +93,11 @@ func (e *Engine) NumericsID() string {
 	if e.limits.Invariant {
 		invariant = "/inv"
 	}
-	return fmt.Sprintf("%s/%s/%s/%s/%s/tp%d%s", e.backend, e.probe.ISA, e.probe.Build, strings.Join(e.dtypes, "+"), kv, e.devices, invariant)
+	weights := strings.Join(e.dtypes, "+")
+	if e.limits.Quant != abi.QuantNone {
+		weights += ">" + e.limits.Quant.String()
+	}
+	return fmt.Sprintf("%s/%s/%s/%s/%s/tp%d%s", e.backend, e.probe.ISA, e.probe.Build, weights, kv, e.devices, invariant)
 }
 
 // Stats counts since New.
