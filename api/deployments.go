@@ -15,6 +15,7 @@ type EngineOptions struct {
 	NoPrefixCache bool   `json:"no_prefix_cache,omitempty"`
 	Invariant     bool   `json:"invariant,omitempty" doc:"demand bits that never depend on the batch"`
 	Queue         uint32 `json:"queue,omitempty" doc:"requests held beyond those that run" maximum:"65536"`
+	StepLimitS    uint32 `json:"step_limit_s,omitempty" doc:"seconds after which a step counts as hung and its engine is replaced; absent: 30 on cuda, else 600" maximum:"86400"`
 }
 
 // DeploymentSpec is what an operator asks for.

@@ -39,7 +39,8 @@ type Engine struct {
 	stats     Stats
 	idle      chan struct{} // closed when open falls to 0; nil when nobody waits
 
-	wake chan struct{} // one pending wake-up of the loop
+	wake  chan struct{} // one pending wake-up of the loop
+	pulse pulse
 
 	// The loop's own.
 	sched  *sched.Scheduler

@@ -29,7 +29,9 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (e *Engine) loop(ctx context.Context) error {
+	defer e.pulse.rest()
 	for ctx.Err() == nil {
+		e.pulse.beat(e.cfg.Now())
 		e.takeIn()
 		planned, err := e.launch()
 		if err != nil {
@@ -50,6 +52,7 @@ func (e *Engine) loop(ctx context.Context) error {
 
 // sleep waits for something to do.
 func (e *Engine) sleep(ctx context.Context) {
+	e.pulse.rest()
 	var deadline <-chan time.Time
 	if at := e.nextDeadline(); !at.IsZero() {
 		timer := time.NewTimer(at.Sub(e.cfg.Now()))

@@ -35,7 +35,8 @@ type EngineOptions struct {
 	Invariant     bool                   `protobuf:"varint,9,opt,name=invariant,proto3" json:"invariant,omitempty"`
 	Quant         string                 `protobuf:"bytes,10,opt,name=quant,proto3" json:"quant,omitempty"` // "", "fp8", "int4": quantise at load
 	KvDtype       string                 `protobuf:"bytes,11,opt,name=kv_dtype,json=kvDtype,proto3" json:"kv_dtype,omitempty"`
-	Queue         uint32                 `protobuf:"varint,12,opt,name=queue,proto3" json:"queue,omitempty"` // requests an engine holds beyond those it runs
+	Queue         uint32                 `protobuf:"varint,12,opt,name=queue,proto3" json:"queue,omitempty"`                               // requests an engine holds beyond those it runs
+	StepLimitS    uint32                 `protobuf:"varint,13,opt,name=step_limit_s,json=stepLimitS,proto3" json:"step_limit_s,omitempty"` // seconds after which a step hangs and the engine is replaced; 0 = 30 on cuda, else 600
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -150,6 +151,13 @@ func (x *EngineOptions) GetKvDtype() string {
 func (x *EngineOptions) GetQueue() uint32 {
 	if x != nil {
 		return x.Queue
+	}
+	return 0
+}
+
+func (x *EngineOptions) GetStepLimitS() uint32 {
+	if x != nil {
+		return x.StepLimitS
 	}
 	return 0
 }
@@ -1123,7 +1131,7 @@ var File_engine_proto protoreflect.FileDescriptor
 
 const file_engine_proto_rawDesc = "" +
 	"\n" +
-	"\fengine.proto\x12\x0enanofleet.wire\x1a\fstream.proto\"\xd9\x02\n" +
+	"\fengine.proto\x12\x0enanofleet.wire\x1a\fstream.proto\"\xfb\x02\n" +
 	"\rEngineOptions\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\rR\acontext\x12\x1f\n" +
@@ -1139,7 +1147,9 @@ const file_engine_proto_rawDesc = "" +
 	"\x05quant\x18\n" +
 	" \x01(\tR\x05quant\x12\x19\n" +
 	"\bkv_dtype\x18\v \x01(\tR\akvDtype\x12\x14\n" +
-	"\x05queue\x18\f \x01(\rR\x05queue\"\xcd\x01\n" +
+	"\x05queue\x18\f \x01(\rR\x05queue\x12 \n" +
+	"\fstep_limit_s\x18\r \x01(\rR\n" +
+	"stepLimitS\"\xcd\x01\n" +
 	"\rEngineCommand\x12*\n" +
 	"\x04load\x18\x01 \x01(\v2\x14.nanofleet.wire.LoadH\x00R\x04load\x12-\n" +
 	"\x05drain\x18\x02 \x01(\v2\x15.nanofleet.wire.DrainH\x00R\x05drain\x12*\n" +

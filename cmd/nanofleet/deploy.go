@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 func deployCommand(o *options) *cobra.Command {
 	var spec api.DeploymentSpec
 	var as string
-	var wait time.Duration
+	var wait, stepLimit time.Duration
 	cmd := &cobra.Command{
 		Use:   "deploy MODEL",
 		Short: "Run replicas of a model, or change how many",
@@ -34,6 +35,7 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 				return err
 			}
 			spec.Model = args[0]
+			spec.Options.StepLimitS = uint32(math.Ceil(stepLimit.Seconds()))
 			if as == "" {
 				as = spec.Model
 			}
@@ -59,6 +61,7 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 	f.Uint32Var(&spec.Options.MaxRunning, "max-running", 0, "sequences computed at once")
 	f.Uint64Var(&spec.Options.KVBytes, "kv-bytes", 0, "bytes of the KV pool, see `nanofleet model plan` (default: four sequences of full length, within half the memory)")
 	f.Uint32Var(&spec.Options.Threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
+	f.DurationVar(&stepLimit, "step-limit", 0, "how long a step may take before its engine counts as hung and is replaced (default: 30s on cuda, else 10m)")
 	f.BoolVar(&spec.Options.NoPrefixCache, "no-prefix-cache", false, "compute every prompt anew")
 	return cmd
 }

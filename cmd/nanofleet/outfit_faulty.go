@@ -17,6 +17,7 @@ import (
 const (
 	deadlyToken = 17 // the process is killed, as by a fault of the device
 	nanToken    = 18 // the row that holds them gives no number
+	hangToken   = 19 // the step never ends
 	faultRow    = 4
 )
 
@@ -27,6 +28,7 @@ type faulty struct {
 	rate float64
 	step time.Duration
 	nan  map[uint64]map[int]bool // rows, by step
+	hung bool
 }
 
 func outfit[B engine.Backend](b B, err error) (engine.Backend, error) {
@@ -65,6 +67,7 @@ func (f *faulty) Submit(s *abi.Step) error {
 		if repeats(tokens, deadlyToken) {
 			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
+		f.hung = f.hung || repeats(tokens, hangToken)
 		if repeats(tokens, nanToken) {
 			if f.nan[s.Seq] == nil {
 				f.nan[s.Seq] = map[int]bool{}
@@ -77,6 +80,10 @@ func (f *faulty) Submit(s *abi.Step) error {
 
 // Wait gives no number for the rows that met their fault.
 func (f *faulty) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
+	if f.hung {
+		time.Sleep(timeout)
+		return abi.Errorf(abi.Timeout, "wait", "step %d still runs", seq)
+	}
 	if err := f.Backend.Wait(seq, r, timeout); err != nil {
 		return err
 	}

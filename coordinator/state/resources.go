@@ -124,6 +124,7 @@ type EngineOptions struct {
 	NoPrefixCache bool   `json:"no_prefix_cache,omitempty"`
 	Invariant     bool   `json:"invariant,omitempty"`
 	Queue         uint32 `json:"queue,omitempty"`
+	StepLimitS    uint32 `json:"step_limit_s,omitempty"`
 }
 
 // Deployment is desired state: how many engines of which version.

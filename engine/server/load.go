@@ -32,6 +32,7 @@ func (s *server) loadAndServe(l *wire.Load) {
 	defer i.backend.Close()
 	run := make(chan error, 1)
 	go func() { run <- i.Run(s.ctx) }()
+	s.work.Go(func() { s.watch(i) })
 	if err := s.warm(i); err != nil {
 		err = errors.Join(err, context.Cause(s.ctx))
 		log.Error("warm-up failed", "error", err)
@@ -60,17 +61,26 @@ func (s *server) ended(err error) {
 	if s.ctx.Err() != nil {
 		return
 	}
+	message := "the engine has lost its backend"
+	if hung := (*hungError)(nil); errors.As(err, &hung) {
+		message = hung.Error()
+	}
 	s.log.Error("engine lost", "error", err)
-	s.fail(&wire.Error{Code: wire.ErrorCode_ERROR_CODE_INTERNAL, Message: "the engine has lost its backend"})
+	s.fail(&wire.Error{Code: wire.ErrorCode_ERROR_CODE_INTERNAL, Message: message})
 	s.end(fmt.Errorf("server: engine ended: %w", err))
 }
 
-// fail keeps and tells a failure.
+// fail keeps and tells a failure; what follows from it is no news.
 func (s *server) fail(e *wire.Error) {
 	s.mu.Lock()
-	s.state.failed = e
+	first := s.state.failed == nil
+	if first {
+		s.state.failed = e
+	}
 	s.mu.Unlock()
-	s.tell(failedEvent(e))
+	if first {
+		s.tell(failedEvent(e))
+	}
 }
 
 // progress keeps and tells how far a load is.

@@ -52,6 +52,49 @@ func TestLostBackendEndsTheProcess(t *testing.T) {
 	}
 }
 
+// hanging is a backend whose steps never end once told to hang.
+type hanging struct {
+	engine.Backend
+	hangs *atomic.Bool
+}
+
+func (h hanging) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
+	if h.hangs.Load() {
+		time.Sleep(timeout)
+		return abi.Errorf(abi.Timeout, "wait", "step %d still runs", seq)
+	}
+	return h.Backend.Wait(seq, r, timeout)
+}
+
+// TestHungStepEndsTheProcess demands that a step without an end ends its engine, in
+// words that name the limit, from the first request on.
+func TestHungStepEndsTheProcess(t *testing.T) {
+	for _, warm := range []bool{false, true} {
+		var hangs atomic.Bool
+		hangs.Store(!warm)
+		p := startWith(t, 0, func(l abi.Limits) (engine.Backend, error) {
+			b, err := ref.New(l)
+			return hanging{b, &hangs}, err
+		})
+		agent := p.agent(loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "ref", Threads: 1, StepLimitS: 1}))
+		if warm {
+			p.until(agent, isReady)
+			hangs.Store(true)
+			if e := p.ask(greedy([]int32{1}, 5)).err; e != nil && !e.GetEngineEnded() {
+				t.Errorf("the request ended with %v, want engine_ended", e)
+			}
+		}
+		events := p.until(agent, isFailed)
+		if m := events[len(events)-1].GetFailed().GetMessage(); !strings.Contains(m, "limit of 1s") {
+			t.Errorf("warm = %v: the agent hears %q", warm, m)
+		}
+		var hung *hungError
+		if err := p.ended(); warm && !errors.As(err, &hung) {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
 func TestWireErrors(t *testing.T) {
 	for _, c := range []struct {
 		err   error

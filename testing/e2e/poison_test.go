@@ -115,6 +115,29 @@ func TestPoisonFailsAlone(t *testing.T) {
 	}
 }
 
+// TestHungEngineIsReplaced sends a prompt over which a step never ends: the engine is
+// replaced and says why, twice, and then serves others.
+func TestHungEngineIsReplaced(t *testing.T) {
+	f := &fleet{t: t, data: t.TempDir(), program: faulty(t)}
+	t.Cleanup(f.down)
+	f.start()
+	old := f.engine()
+	f.must("undeploy", "tiny")
+	f.until("the engine without the limit is gone", func() bool { return !old.Running() })
+	f.must("deploy", "tiny", "--step-limit", "1s", "--wait", "1m")
+	before := f.restarts()
+	if g := f.complete(`[5,19,19,19,19,6]`, 20); g.status != http.StatusUnprocessableEntity || g.code != "request_ended_engines" {
+		t.Errorf("a prompt that hangs engines: %+v", g)
+	}
+	f.until("the second engine is replaced", func() bool { return f.restarts() >= before+2 && f.metric("nanofleet_instance_ready") == 1 })
+	if g := f.complete(`[30,40,41]`, 20); g.status != http.StatusOK {
+		t.Errorf("afterwards: %+v", g)
+	}
+	if !f.logged("agent/log/*.log", "limit of 1s") {
+		t.Error("no log says that the engine hung")
+	}
+}
+
 func oneIf(b bool) int {
 	if b {
 		return 1
