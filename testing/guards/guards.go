@@ -23,7 +23,7 @@ var guards = []guard{
 	{"07-refused-alone", "engine/loop.go", "e.sched.Refuse(&f.batch, p)\n\t\t\te.fail(s, err)", "return err", "engine", "TestRefusedAlone"},
 	{"08-minus-infinity", "gateway/logprobs.go", "if !(f >= leastLogprob) {", "if false {", "gateway", "TestNothingNonFinite"},
 	{"08-nan-logits", "engine/loop.go", "case r.Status == abi.RowNaN || !told.sound():", "case false:", "engine", "TestPoisonedTokens"},
-	{"10-hung-step", "engine/server/hung.go", "if i.Still() > limit {", "if false {", "engine/server", "TestHungStep"},
+	{"10-hung-step", "engine/server/hung.go", "if i.Still() > limit {", "if false {", "engine/server", "TestHungStepEndsTheProcess"},
 	{"11-min-tokens", "engine/loop.go", "MinPosition: uint32(own + r.MinTokens)", "MinPosition: uint32(own)", "engine", "TestManyEnds"},
 	{"11-min-tokens-before-stop-strings", "engine/text.go", "if number <= t.req.MinTokens {", "if false {", "engine", "TestResumedStops"},
 	{"11-seed-and-choice", "engine/loop.go", "Seed: r.Seed, Choice: r.Choice,", "Seed: r.Seed,", "engine", "TestSeedsDiffer"},
