@@ -23,6 +23,8 @@ type Inspection struct {
 	Quantisation []TypeShare       `json:"quantisation" doc:"tensors by element type, most bytes first"`
 	Tokenizer    *TokenizerInfo    `json:"tokenizer,omitempty"`
 	Template     string            `json:"template,omitempty" doc:"chat template"`
+	Templates    []string          `json:"templates,omitempty" doc:"names of other chat templates, which a request may choose"`
+	Pooling      string            `json:"pooling,omitempty" doc:"how the files want texts to become vectors"`
 	Files        []FileSize        `json:"files"`
 	Metadata     map[string]string `json:"metadata"`
 	Tensors      []TensorInfo      `json:"tensors,omitempty"`

@@ -42,6 +42,7 @@ type Version struct {
 	Context      uint32    `json:"context" doc:"longest sequence in tokens"`
 	Quantisation string    `json:"quantisation"`
 	HasTemplate  bool      `json:"has_template" doc:"whether it can chat"`
+	Pooling      string    `json:"pooling,omitempty" doc:"how its files want texts to become vectors; absent where they do not say"`
 	Size         uint64    `json:"size" doc:"bytes"`
 	Origin       Origin    `json:"origin,omitzero" doc:"where the files came from"`
 	Created      time.Time `json:"created"`

@@ -76,16 +76,43 @@ func LocalModel(path string) (files []LocalFile, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.IsDir() || !belongs(e.Name()) {
-			continue
+		names := []string{e.Name()}
+		if e.IsDir() {
+			names, err = below(path, e.Name())
+		} else if !belongs(e.Name()) {
+			names = nil
 		}
-		f, err := localFile(path, e.Name())
+		for _, name := range names {
+			f, err := localFile(path, name)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, f)
+		}
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, f)
 	}
 	return files, checkSources(path, entries, files)
+}
+
+// below lists what belongs to a model in a directory of its own: chat templates by
+// their names, and how a model for embeddings pools.
+func below(dir, name string) (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, name))
+	for _, e := range entries {
+		if rel := name + "/" + e.Name(); !e.IsDir() && belongsBelow(rel) {
+			names = append(names, rel)
+		}
+	}
+	return names, err
+}
+
+// belongsBelow knows the files of a model that do not lie beside its weights.
+func belongsBelow(rel string) bool {
+	dir, name, _ := strings.Cut(rel, "/")
+	return dir == "additional_chat_templates" && filepath.Ext(name) == ".jinja" && !strings.HasPrefix(name, ".") ||
+		strings.HasSuffix(dir, "_Pooling") && name == "config.json"
 }
 
 // localFiles describes one file, or all parts of the one that it begins.
@@ -113,7 +140,7 @@ func localFiles(dir, name string) (files []LocalFile, err error) {
 // localFile describes one file; the links of a Hugging Face cache are followed. What
 // is no regular file may have no end.
 func localFile(dir, name string) (LocalFile, error) {
-	path := filepath.Join(dir, name)
+	path := filepath.Join(dir, filepath.FromSlash(name))
 	info, err := os.Stat(path)
 	if err != nil {
 		return LocalFile{}, err

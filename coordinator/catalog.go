@@ -6,7 +6,9 @@ import (
 
 	"github.com/nanofleet/nanofleet/coordinator/registry"
 	"github.com/nanofleet/nanofleet/coordinator/state"
+	"github.com/nanofleet/nanofleet/engine/model"
 	"github.com/nanofleet/nanofleet/gateway"
+	"github.com/nanofleet/nanofleet/wire"
 )
 
 // catalog shows the gateway the models apps may name: the routes of their project.
@@ -39,13 +41,19 @@ func (c *catalog) Resolve(project, name string) (*gateway.Model, error) {
 		Deployment: d.Name,
 		Tokenizer:  meta.Tokenizer,
 		Template:   meta.Template,
+		Templates:  meta.Templates,
 		Context:    int(context),
 		Width:      int(meta.Config.Hidden),
+		Pooling:    poolings[meta.Config.Pooling.Mode],
+		RawVectors: meta.Config.Pooling.Raw,
 		BOS:        meta.BOSText,
 		EOS:        meta.EOSText,
 		Created:    time.UnixMilli(route.CreatedMS),
 	}, nil
 }
+
+// poolings are the modes of a model's files as the wire has them.
+var poolings = map[string]wire.Pooling{model.PoolLast: wire.Pooling_POOLING_LAST, model.PoolMean: wire.Pooling_POOLING_MEAN}
 
 // firstTarget gives the deployment and version that a route's text is prepared for.
 // Targets of one route share a tokenizer: they are versions of one model.

@@ -54,18 +54,20 @@ func (p *options) checkChat() error {
 // conversation is a parsed one.
 type conversation struct {
 	chat.Input
+	template   string // the name of the model's template to use; "": the model's choice
 	addSpecial bool   // the tokenizer's BOS before what the template gives
 	echo       string // the last message's text, to be shown before the answer
 }
 
 // render is the prompt of a conversation.
 func (m *Model) render(in *conversation) ([]int32, error) {
-	if m.Template == nil {
-		return nil, bad("model", "the model '%s' has no chat template. Use /v1/completions.", m.Name)
+	template, err := m.template(in.template, len(in.Tools) > 0)
+	if err != nil {
+		return nil, err
 	}
 	in.BOS, in.EOS, in.Now = m.BOS, m.EOS, time.Now()
-	in.Kwargs = known(m.Template, in.Kwargs)
-	segments, err := m.Template.RenderSegments(in.Input)
+	in.Kwargs = known(template, in.Kwargs)
+	segments, err := template.RenderSegments(in.Input)
 	if err != nil {
 		return nil, templateError(err)
 	}
@@ -122,6 +124,9 @@ func (o object) parseConversation() (*conversation, error) {
 	}
 	if echo {
 		in.echo = finalAnswer(in.Messages)
+	}
+	if in.template, err = o.text("chat_template"); err != nil {
+		return nil, err
 	}
 	in.Kwargs, err = o.parseKwargs()
 	return in, err

@@ -15,8 +15,9 @@ var embeddingFields = merge(sharedFields, set("input", "encoding_format", "dimen
 
 // embeddingOptions are how vectors are shown.
 type embeddingOptions struct {
-	dims     int // 0: all
-	inBase64 bool
+	dims      int   // 0: all
+	normalise *bool // to length 1; nil: as the model has it
+	inBase64  bool
 }
 
 // embeddings answers POST /v1/embeddings.
@@ -59,18 +60,26 @@ func (o object) parseEmbedding() (how embeddingOptions, err error) {
 		return how, bad("encoding_format", "'%s' is no format of ours. Supported values are: 'float' and 'base64'.", clip(format))
 	}
 	how.inBase64 = format == "base64"
-	normalise, err := o.flag("normalize", true)
-	if err != nil {
-		return how, err
-	}
-	if !normalise {
-		return how, unsupported("normalize", "false: the vectors of this server always have length 1; leave it out.")
+	if o.get("normalize") != nil {
+		on, err := o.flag("normalize", true)
+		if err != nil {
+			return how, err
+		}
+		how.normalise = &on
 	}
 	dims, err := o.integer("dimensions", 1, maxDimensions)
 	if dims != nil {
 		how.dims = int(*dims)
 	}
 	return how, err
+}
+
+// scaled tells whether vectors get length 1.
+func (how embeddingOptions) scaled(m *Model) bool {
+	if how.normalise == nil {
+		return !m.RawVectors
+	}
+	return *how.normalise
 }
 
 // pooling is the model's own, or that of the last token, which has seen all others.
@@ -94,8 +103,11 @@ func (j *job) embed(x *exchange, how embeddingOptions) error {
 	}
 	answer := embeddingList{Object: "list", Model: j.model.Name, Data: make([]embedding, len(out.list))}
 	for i, v := range out.list {
-		if v, err = unit(v, how.dims); err != nil {
+		if v, err = shorten(v, how.dims); err != nil {
 			return err
+		}
+		if how.scaled(j.model) {
+			v = unit(v)
 		}
 		answer.Data[i] = embedding{Object: "embedding", Index: i, Vector: appendVector(nil, v, how.inBase64)}
 	}

@@ -89,15 +89,15 @@ func TestVectors(t *testing.T) {
 		{[]float32{1e-30, 0}, 0, []float32{1, 0}},
 		{[]float32{3e38, 4e38 / 2}, 1, []float32{1}},
 	} {
-		got, err := unit(c.in, c.dims)
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(c.want) {
+		short, err := shorten(c.in, c.dims)
+		if got := unit(short); err != nil || fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%v in %d: %v, %v", c.in, c.dims, got, err)
 		}
 	}
-	if _, err := unit([]float32{1}, 2); err == nil {
+	if _, err := shorten([]float32{1}, 2); err == nil {
 		t.Error("two values of one")
 	}
-	if _, err := unit(nil, 0); err == nil {
+	if _, err := shorten(nil, 0); err == nil {
 		t.Error("no vector at all")
 	}
 }

@@ -250,7 +250,7 @@ var hostileRequests = []hostile{
 	{path: chatPath, fields: `"use_beam_search":true`, code: "unsupported_value", param: "use_beam_search"},
 	{path: chatPath, fields: `"modalities":["text","audio"]`, code: "unsupported_value", param: "modalities"},
 	{path: chatPath, fields: `"documents":[{"text":"x"}]`, code: "unsupported_value", param: "documents"},
-	{path: embedPath, fields: `"normalize":false`, code: "unsupported_value", param: "normalize", says: "1"},
+	{path: embedPath, fields: `"normalize":0`, code: "invalid_type", param: "normalize"},
 	{path: embedPath, fields: `"encoding_format":"ubinary"`, param: "encoding_format", says: "ubinary base64"},
 	{path: embedPath, fields: `"encoding_format":1`, code: "invalid_type", param: "encoding_format"},
 

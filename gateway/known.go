@@ -67,7 +67,7 @@ var unserved = map[string]func(v jinja.Value) bool{
 	"allowed_token_ids":     isEmpty,
 	"logits_processors":     isEmpty,
 	"thinking_token_budget": never,
-	"chat_template":         never,
+	"chat_template":         isTemplateName,
 	"documents":             isEmpty,
 	"modalities":            isTextOnly,
 	"audio":                 never,

@@ -18,10 +18,12 @@ type Model struct {
 	Name       string // as apps name it
 	Deployment string
 	Tokenizer  *tokenizer.Tokenizer
-	Template   *chat.Template // nil: the model cannot chat
+	Template   *chat.Template // the default; nil: the model has none
+	Templates  []chat.Named   // those besides it, which a request may name
 	Context    int            // most tokens of prompt and answer together
 	Width      int            // of a pooled vector; 0: not known
 	Pooling    wire.Pooling   // the model's own; none: it has not said
+	RawVectors bool           // they keep their length, where a request does not say
 	BOS, EOS   string         // as the template sees them; "" where the model has none
 	Created    time.Time
 }

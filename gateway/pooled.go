@@ -29,31 +29,40 @@ func (v *vectors) part(i int, p *part) error {
 func (v *vectors) flush() error { return nil }
 func (v *vectors) idle() error  { return nil }
 
-// unit is the vector's first dims values, scaled to length 1: what is near is then
-// told by a scalar product. A vector of zeros stays one.
-func unit(v []float32, dims int) ([]float32, error) {
+// shorten keeps the vector's first dims values; 0 keeps all.
+func shorten(v []float32, dims int) ([]float32, error) {
 	if dims > len(v) || len(v) == 0 {
 		return nil, fmt.Errorf("gateway: an engine gave a vector of %d values for one of %d", len(v), dims)
 	}
 	if dims > 0 {
 		v = v[:dims]
 	}
-	sum := 0.0
+	if sum := squares(v); math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return nil, FromWire(&wire.Error{Code: wire.ErrorCode_ERROR_CODE_NUMERIC, Message: "The model produced values that are no numbers for this input."})
+	}
+	return v, nil
+}
+
+func squares(v []float32) (sum float64) {
 	for _, f := range v {
 		sum += float64(f) * float64(f)
 	}
-	if math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return nil, FromWire(&wire.Error{Code: wire.ErrorCode_ERROR_CODE_NUMERIC, Message: "The model produced values that are no numbers for this input."})
-	}
+	return sum
+}
+
+// unit is the vector scaled to length 1: what is near is then told by a scalar product.
+// A vector of zeros stays one.
+func unit(v []float32) []float32 {
 	out := make([]float32, len(v))
+	sum := squares(v)
 	if sum == 0 {
-		return out, nil
+		return out
 	}
 	scale := 1 / math.Sqrt(sum)
 	for i, f := range v {
 		out[i] = float32(float64(f) * scale)
 	}
-	return out, nil
+	return out
 }
 
 // appendVector appends the values as JSON numbers, or in base64 as little-endian

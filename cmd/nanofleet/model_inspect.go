@@ -95,7 +95,10 @@ func tell(w io.Writer, in api.Inspection) {
 	if t := in.Tokenizer; t != nil {
 		row("tokenizer", "%s %s, %d tokens, begins with %q, ends with %q", printable(t.Kind), printable(t.Splitter), t.Vocab, t.BOS, t.EOS)
 	}
-	row("template", "%s", map[bool]string{true: "yes", false: "none: completions only"}[in.Template != ""])
+	row("template", "%s", templates(in))
+	if in.Pooling != "" {
+		row("embeddings", "%s", in.Pooling)
+	}
 	row("licence", "%s", dash(printable(in.Licence)))
 	for _, key := range slices.Sorted(maps.Keys(in.Metadata)) {
 		row("  "+printable(key), "%s", printable(in.Metadata[key]))
@@ -106,6 +109,20 @@ func tell(w io.Writer, in api.Inspection) {
 	for _, t := range in.Tensors {
 		fmt.Fprintf(w, "%s\t%s\t%v\t%s\n", printable(t.Name), t.Type, t.Shape, size(t.Bytes))
 	}
+}
+
+// templates says whether a model can chat, and by which names.
+func templates(in api.Inspection) string {
+	others := printable(strings.Join(in.Templates, ", "))
+	switch {
+	case in.Template == "" && others == "":
+		return "none: completions only"
+	case in.Template == "":
+		return "no default; requests name one: " + others
+	case others == "":
+		return "yes"
+	}
+	return "yes; by name also " + others
 }
 
 // printable keeps what a file says on one line, and from steering the terminal.

@@ -143,7 +143,7 @@ func versionView(v state.Version) api.Version {
 	view := api.Version{
 		ID: v.ID, Model: v.Model, Architecture: v.Info.Architecture, Format: v.Info.Format,
 		Parameters: v.Info.Parameters, Context: v.Info.Context, Quantisation: v.Info.Quantisation,
-		HasTemplate: v.Info.HasTemplate, Origin: api.Origin(v.Origin), Created: at(v.CreatedMS),
+		HasTemplate: v.Info.HasTemplate, Pooling: v.Info.Pooling, Origin: api.Origin(v.Origin), Created: at(v.CreatedMS),
 	}
 	for _, f := range v.Files {
 		view.Size += f.Size

@@ -218,6 +218,13 @@ func cardLicence(dir string) string {
 func fromMeta(in *api.Inspection, m *model.Meta) {
 	in.Architecture, in.Name, in.Parameters, in.Context = m.Arch, m.Name, m.Params, m.Context
 	c := m.Config
+	in.Pooling = c.Pooling.String()
+	if m.Template != nil {
+		in.Template = m.Template.Source()
+	}
+	for _, t := range m.Templates {
+		in.Templates = append(in.Templates, t.Name)
+	}
 	in.Shape = &api.Shape{Layers: c.Layers, Hidden: c.Hidden, FFN: c.FFN, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		Vocab: c.Vocab, RopeTheta: c.RopeTheta, RopeScale: c.Scaling.Kind, Tied: c.Tied,
 		KVPerToken: 2 * 2 * uint64(m.Plan.KVLayers) * uint64(m.Plan.KVHeads) * uint64(m.Plan.HeadDim)}

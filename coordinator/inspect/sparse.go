@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/nanofleet/nanofleet/engine/weights"
 )
@@ -40,8 +41,11 @@ func Sparse(ctx context.Context, r Remote, files []RemoteFile, dir string) (path
 	var ggufs []*sparse
 	for i, f := range files {
 		s := &sparse{ctx: ctx, remote: r, file: i, size: f.Size, path: filepath.Join(dir, f.Path)}
-		if filepath.Dir(s.path) != filepath.Clean(dir) {
+		if !filepath.IsLocal(f.Path) || strings.Count(f.Path, "/") > 1 {
 			return "", fmt.Errorf("%q: is no name of a file", f.Path)
+		}
+		if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+			return "", err
 		}
 		switch filepath.Ext(f.Path) {
 		case ".gguf":

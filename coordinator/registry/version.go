@@ -67,7 +67,8 @@ func (r *Registry) Commit(_ context.Context, project, name string, files []state
 		Parameters:   meta.Params,
 		Context:      meta.Context,
 		Quantisation: quantisation(meta),
-		HasTemplate:  meta.Template != nil,
+		HasTemplate:  meta.Template != nil || len(meta.Templates) > 0,
+		Pooling:      meta.Config.Pooling.String(),
 	}
 	return v, nil
 }

@@ -109,6 +109,7 @@ type VersionInfo struct {
 	Context      uint32 `json:"context"`
 	Quantisation string `json:"quantisation"`
 	HasTemplate  bool   `json:"has_template"`
+	Pooling      string `json:"pooling,omitempty"` // as model.Pooling writes it; "" where the files do not say
 }
 
 // EngineOptions are a deployment's choices for its engines; zero is the default.

@@ -31,6 +31,13 @@ type Template struct {
 	compiled *jinja.Template
 }
 
+// Named is a template that is used only where it is asked for.
+type Named struct {
+	Name     string
+	Template *Template
+	Err      error // why it does not parse; Template is nil then
+}
+
 // Parse compiles a template. It fails with a [*SyntaxError] or, for one that is
 // too long or nested too deep, a [*LimitError].
 func Parse(source string) (*Template, error) {

@@ -22,6 +22,7 @@ type Config struct {
 	OutBias   bool
 	MLPBias   bool
 	Tied      bool // the head shares the embedding's weight
+	Pooling   Pooling
 }
 
 // Bounds that no model comes near; they keep products of sizes within 64 bits.

@@ -120,7 +120,7 @@ func (c *ggufConfig) decoder(ropeKind uint32) Config {
 		NormEps:   float32(c.number("attention.layer_norm_rms_epsilon", 0)),
 		RopeTheta: c.number("rope.freq_base", 10000), RopeKind: ropeKind,
 		QKVBias: bias(ggufNames.q), OutBias: bias(ggufNames.out), MLPBias: bias(ggufNames.gate),
-		Tied: !c.has(ggufNames.head + ".weight"),
+		Tied: !c.has(ggufNames.head + ".weight"), Pooling: c.pooling(),
 	}
 	config.Scaling = c.scaling(config.Context)
 	config.Context = config.Scaling.stretch(config.Context)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/nanofleet/nanofleet/engine/chat"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/engine/weights"
 )
@@ -18,6 +17,7 @@ const (
 	tokenizerConfigName = "tokenizer_config.json"
 	generationName      = "generation_config.json"
 	templateName        = "chat_template.jinja"
+	moreTemplatesName   = "additional_chat_templates" // a directory of NAME.jinja
 )
 
 // describeDirectory reads a model from a Hugging Face directory.
@@ -39,6 +39,9 @@ func describeDirectory(dir string, file *weights.File) (*Meta, error) {
 		return nil, err
 	}
 	m.Arch, m.Name = arch, filepath.Base(filepath.Clean(dir))
+	if m.Config.Pooling, err = readPooling(dir, m.Config.Hidden); err != nil {
+		return nil, err
+	}
 	return m, m.readDirectoryText(dir, c)
 }
 
@@ -69,7 +72,7 @@ func (m *Meta) readDirectoryText(dir string, c *jsonConfig) error {
 	if err := optional(err); err != nil {
 		return err
 	}
-	if err := m.readTemplate(dir, t); err != nil {
+	if err := m.readTemplates(dir, t.templates); err != nil {
 		return err
 	}
 	if err := m.readSpecial(c, generation); err != nil {
@@ -80,7 +83,10 @@ func (m *Meta) readDirectoryText(dir string, c *jsonConfig) error {
 }
 
 // tokenizerConfig is what we read of tokenizer_config.json.
-type tokenizerConfig struct{ Template, BOS, EOS string }
+type tokenizerConfig struct {
+	templates templateSources
+	BOS, EOS  string
+}
 
 // readTokenizerConfig reads the file; without it nothing is known.
 func readTokenizerConfig(dir string) (*tokenizerConfig, error) {
@@ -89,38 +95,17 @@ func readTokenizerConfig(dir string) (*tokenizerConfig, error) {
 		return nil, err
 	}
 	t := &tokenizerConfig{}
-	for _, field := range []struct {
-		key  string
-		read func(json.RawMessage) (string, error)
-		into *string
-	}{{"chat_template", templateOf, &t.Template}, {"bos_token", tokenOf, &t.BOS}, {"eos_token", tokenOf, &t.EOS}} {
-		value, present := values[field.key]
+	for key, into := range map[string]*string{"bos_token": &t.BOS, "eos_token": &t.EOS} {
+		value, present := values[key]
 		if !present {
 			continue
 		}
-		if *field.into, err = field.read(value); err != nil {
-			return nil, inFile(tokenizerConfigName+": "+field.key, err)
+		if *into, err = tokenOf(value); err != nil {
+			return nil, inFile(tokenizerConfigName+": "+key, err)
 		}
 	}
-	return t, nil
-}
-
-// templateOf reads a template, or a list of named ones whose "default" counts.
-func templateOf(b json.RawMessage) (s string, err error) {
-	if len(b) == 0 || b[0] != '[' {
-		err = json.Unmarshal(b, &s)
-		return s, err
-	}
-	var named []map[string]string
-	if err := json.Unmarshal(b, &named); err != nil {
-		return "", err
-	}
-	for _, t := range named {
-		if t["name"] == "default" {
-			s = t["template"]
-		}
-	}
-	return s, nil
+	t.templates, err = templatesOf(values["chat_template"])
+	return t, inFile(tokenizerConfigName+": chat_template", err)
 }
 
 // tokenOf reads a token's text, or an object with its content.
@@ -138,22 +123,6 @@ func tokenOf(b json.RawMessage) (s string, err error) {
 		return "", fmt.Errorf("content = %v: must be a string", object["content"])
 	}
 	return s, nil
-}
-
-// readTemplate prefers chat_template.jinja, as transformers does.
-func (m *Meta) readTemplate(dir string, t *tokenizerConfig) error {
-	source, from := t.Template, tokenizerConfigName+": chat_template"
-	if text, err := weights.ReadSmall(filepath.Join(dir, templateName), maxTemplate); err == nil {
-		source, from = string(text), templateName
-	} else if err := optional(err); err != nil {
-		return err
-	}
-	if source == "" {
-		return nil
-	}
-	var err error
-	m.Template, err = chat.Parse(source)
-	return inFile(from, err)
 }
 
 // readSpecial takes BOS and EOS from generation_config.json where it names them,

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nanofleet/nanofleet/engine/chat"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/engine/weights"
 )
@@ -76,10 +75,12 @@ func (m *Meta) readGGUFText(file string, meta map[string]any) (err error) {
 	if m.Tokenizer, err = tokenizer.FromGGUF(meta); err != nil {
 		return inFile(file, err)
 	}
-	if source, ok := meta["tokenizer.chat_template"].(string); ok {
-		if m.Template, err = chat.Parse(source); err != nil {
-			return inFile(file+": tokenizer.chat_template", err)
-		}
+	sources, err := ggufTemplates(file, meta)
+	if err != nil {
+		return err
+	}
+	if err := m.addTemplates(sources, func(string) string { return file + ": tokenizer.chat_template" }); err != nil {
+		return err
 	}
 	ids := &ggufConfig{file: file, prefix: "tokenizer.ggml.", meta: meta, asked: map[string]bool{}}
 	m.BOS = ids.token("bos_token_id")
@@ -101,7 +102,7 @@ func (m *Meta) readGGUFText(file string, meta map[string]any) (err error) {
 // textTypes are keys of tokenizer and template with a value of the type they must have:
 // a value of another type would be as good as none to whoever reads them.
 var textTypes = map[string]any{
-	"tokenizer.ggml.model": "", "tokenizer.ggml.pre": "", "tokenizer.chat_template": "",
+	"tokenizer.ggml.model": "", "tokenizer.ggml.pre": "", "tokenizer.chat_template": "", "tokenizer.chat_templates": []string{},
 	"tokenizer.ggml.tokens": []string{}, "tokenizer.ggml.merges": []string{}, "tokenizer.ggml.scores": []float32{}, "tokenizer.ggml.token_type": []int32{},
 	"tokenizer.ggml.add_bos_token": false, "tokenizer.ggml.add_eos_token": false, "tokenizer.ggml.add_space_prefix": false,
 	"tokenizer.ggml.remove_extra_whitespaces": false,

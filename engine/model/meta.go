@@ -17,7 +17,8 @@ type Meta struct {
 	Params  uint64 // weights counted once, biases and norms included
 
 	Tokenizer *tokenizer.Tokenizer
-	Template  *chat.Template // nil when the model has none
+	Template  *chat.Template // the default; nil when the model has none
+	Templates []chat.Named   // those besides it, by name
 	BOS       int32          // tokenizer.None when there is none
 	EOS       []int32        // any of them ends a text; may be empty
 	BOSText   string         // as the chat template's bos_token

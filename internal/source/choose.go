@@ -21,6 +21,22 @@ const (
 var besides = []string{
 	"generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 	"chat_template.jinja", "chat_template.json",
+	"modules.json", "sentence_bert_config.json", "1_Pooling/config.json",
+}
+
+// place is where a file of a repository belongs: weights beside each other, wherever
+// they lie there, and what has a directory of its own in that.
+func place(name string) string {
+	if isGGUF(name) {
+		return path.Base(name)
+	}
+	return name
+}
+
+// isTemplate finds the chat templates that lie in a directory of their own, by name.
+func isTemplate(name string) bool {
+	dir, file := path.Split(name)
+	return dir == "additional_chat_templates/" && path.Ext(file) == ".jinja"
 }
 
 // choose picks the files of one model out of a repository.
@@ -143,6 +159,11 @@ func (h *hubRepo) directory(ctx context.Context, sha string, all []string) ([]st
 	chosen := []string{configFile, tokenizerFile}
 	for _, name := range besides {
 		if slices.Contains(all, name) {
+			chosen = append(chosen, name)
+		}
+	}
+	for _, name := range all {
+		if isTemplate(name) {
 			chosen = append(chosen, name)
 		}
 	}

@@ -206,7 +206,7 @@ func (h *hubRepo) ask(ctx context.Context) (*repository, error) {
 
 // describe names a sibling's size and digest.
 func (h *hubRepo) describe(sha string, s sibling) (File, error) {
-	f := File{Path: path.Base(s.Name), url: h.address(sha, s.Name), pinned: true}
+	f := File{Path: place(s.Name), url: h.address(sha, s.Name), pinned: true}
 	switch {
 	case s.LFS != nil && sha256Form.MatchString(s.LFS.SHA256):
 		f.SHA256, f.Size = s.LFS.SHA256, s.LFS.Size
