@@ -74,7 +74,8 @@ enum {
   NF_Q6_K = 13,        /* 256 weights, 210 bytes: groups of 16, 8-bit scales */
   NF_E4M3 = 14,        /* FP8 of 4 exponent and 3 mantissa bits, no infinity (OCP OFP8); its
                           NF_SCALE component, f32 or bf16, multiplies: 1 x 1, rows x 1, or a block
-                          of 128 x 128 each: ceil(rows / 128) x ceil(cols / 128) */
+                          of 128 x 128 each: ceil(rows / 128) x ceil(cols / 128); it is put
+                          after its data */
   NF_SYNTH = 100       /* no data: random weights from a seed, for benchmarks */
 };
 

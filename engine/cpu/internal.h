@@ -25,6 +25,7 @@ typedef struct nfc_matrix {
   nf_dtype dtype;
   uint64_t panel, bytes;     /* of one panel, of all */
   uint8_t *data;
+  const uint8_t *unscaled;   /* E4M3 as it came, until its scales come; else NULL */
   int used;
 } nfc_matrix;
 
@@ -225,6 +226,8 @@ const char *nfc_op_name(uint32_t kind);
 int nfc_buffer(const nf_plan *, uint32_t id); /* index, -1 when absent */
 nf_code nfc_plan_put(nf_engine *, const nf_plan *);
 nf_code nfc_tensor_put(nf_engine *, const nf_tensor *);
+nf_code nfc_scale_put(nf_engine *, nfc_matrix *, const nf_tensor *); /* NULL: nothing was put */
+nf_code nfc_synth(nf_engine *, nfc_matrix *, float mean, uint64_t seed);
 nf_code nfc_finalise(nf_engine *, nf_bytes *);
 nf_code nfc_slot_open(nf_engine *, const nf_slot *);
 nf_code nfc_slot_close(nf_engine *, uint32_t);

@@ -15,6 +15,7 @@ uint64_t nfc_stored_bytes(nf_dtype dtype, uint32_t *weights) {
   switch (dtype) {
   case NF_F32: return 4;
   case NF_F16: case NF_BF16: return 2;
+  case NF_E4M3: return 1;
   }
   *weights = 32;
   switch (dtype) {

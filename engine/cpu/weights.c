@@ -59,9 +59,12 @@ static nf_code check_tensor(nf_engine *e, const nf_tensor *t) {
   uint64_t bytes = nfc_stored_bytes(t->dtype, &block);
   if (!e->planned || e->ready) return nfc_fail(e, NF_INVALID, "\"%.63s\": tensors come between plan and finalise", t->name);
   if (!memchr(t->name, 0, NF_NAME) || !*t->name) return nfc_fail(e, NF_INVALID, "a tensor's name has 1 to %d bytes", NF_NAME - 1);
-  if (t->component != NF_DATA) return nfc_fail(e, NF_UNSUPPORTED, "\"%s\": component = %u", t->name, t->component);
-  if (!bytes) return nfc_fail(e, NF_UNSUPPORTED, "\"%s\": dtype = %u", t->name, t->dtype);
+  if (t->component > NF_SCALE) return nfc_fail(e, NF_UNSUPPORTED, "\"%s\": component = %u", t->name, t->component);
+  if (t->component == NF_SCALE) return NF_OK; /* nfc_scale_put looks at the rest */
+  if ((!bytes && t->dtype != NF_SYNTH) || (t->dtype == NF_E4M3 && t->rows == 1))
+    return nfc_fail(e, NF_UNSUPPORTED, "\"%s\": dtype = %u of %u rows", t->name, t->dtype, t->rows);
   if (find(e, t->name, t->part)) return nfc_fail(e, NF_INVALID, "\"%s\" part %u was put before", t->name, t->part);
+  if (t->dtype == NF_SYNTH && t->rows && t->cols) return NF_OK;
   bytes *= (uint64_t)t->rows * (t->cols / block);
   if (!t->rows || !t->cols || t->cols % block || bytes != t->data_len || !t->data)
     return nfc_fail(e, NF_INVALID, "\"%s\": %u x %u of dtype %u need %llu bytes, there are %llu", t->name, t->rows, t->cols, t->dtype,
@@ -69,32 +72,50 @@ static nf_code check_tensor(nf_engine *e, const nf_tensor *t) {
   return NF_OK;
 }
 
+/* Norm weights are near 1 in every model. */
+static float mean_of(const nf_engine *e, const char *name) {
+  for (uint32_t i = 0; i < e->plan.n_ops; i++) {
+    const nf_op *o = &e->ops[i].op;
+    if (!strcmp(o->q_norm, name) || !strcmp(o->k_norm, name) || (o->kind == NF_OP_NORM && !strcmp(o->weight, name))) return 1;
+  }
+  return 0;
+}
+
+/* Packs a matrix row by row, or widens a vector. */
+static nf_code fill(nf_engine *e, nfc_matrix *m, const nf_tensor *t) {
+  uint32_t block;
+  uint64_t row = nfc_stored_bytes(t->dtype, &block);
+  row *= t->cols / block;
+  if (t->dtype == NF_SYNTH) return nfc_synth(e, m, mean_of(e, t->name), t->synth_seed);
+  if (t->dtype == NF_E4M3) m->unscaled = t->data;
+  else if (t->rows == 1) nfc_dequantise(t->dtype, t->data, t->cols, (float *)(void *)m->data);
+  else
+    for (uint32_t r = 0; r < t->rows; r++)
+      nfc_pack_row(t->dtype, (const uint8_t *)t->data + row * r, t->cols, m->data + m->panel * (r / 8), r % 8);
+  return NF_OK;
+}
+
 nf_code nfc_tensor_put(nf_engine *e, const nf_tensor *t) {
   nf_code code = check_tensor(e, t);
   if (code) return code;
-  uint32_t block;
-  uint64_t stored = nfc_stored_bytes(t->dtype, &block), row = stored * (t->cols / block);
-  nfc_matrix m = {.part = t->part, .rows = t->rows, .cols = t->cols, .dtype = t->dtype};
+  if (t->component == NF_SCALE) return nfc_scale_put(e, find(e, t->name, t->part), t);
+  nf_dtype kept = t->dtype == NF_E4M3 || t->dtype == NF_SYNTH ? NF_BF16 : t->dtype;
+  nfc_matrix m = {.part = t->part, .rows = t->rows, .cols = t->cols, .dtype = kept};
   memcpy(m.name, t->name, NF_NAME);
   if (t->rows == 1) {
     m.dtype = NF_F32;
     m.bytes = 4 * (uint64_t)t->cols;
   } else {
-    m.panel = nfc_panel_bytes(t->dtype, t->cols);
+    m.panel = nfc_panel_bytes(kept, t->cols);
     m.bytes = m.panel * ((t->rows + 7) / 8);
   }
   nfc_matrix *grown = realloc(e->tensors, (e->n_tensors + 1) * sizeof *grown);
   if (grown) e->tensors = grown;
   m.data = grown ? nfc_alloc(m.bytes) : NULL;
   if (!m.data) return nfc_fail(e, NF_NOMEM, "\"%s\": %llu bytes", t->name, (unsigned long long)m.bytes);
-  if (t->rows == 1)
-    nfc_dequantise(t->dtype, t->data, t->cols, (float *)(void *)m.data);
-  else
-    for (uint32_t r = 0; r < t->rows; r++)
-      nfc_pack_row(t->dtype, (const uint8_t *)t->data + row * r, t->cols, m.data + m.panel * (r / 8), r % 8);
   e->tensors[e->n_tensors++] = m;
   e->bytes.weights += m.bytes;
-  return NF_OK;
+  return fill(e, &e->tensors[e->n_tensors - 1], t);
 }
 
 /* Looks one part up; the name "" is no tensor. */
@@ -104,6 +125,7 @@ static nf_code bind(nf_engine *e, uint32_t op, const char *name, uint32_t part, 
   const char *kind = nfc_op_name(e->ops[op].op.kind);
   if (!m) return nfc_fail(e, NF_INVALID, "op %u (%s): tensor \"%s\" part %u was not put", op, kind, name, part);
   m->used = 1;
+  if (m->unscaled) return nfc_fail(e, NF_INVALID, "op %u (%s): the scales of tensor \"%s\" part %u were not put", op, kind, name, part);
   if (m->rows != rows || m->cols != cols)
     return nfc_fail(e, NF_INVALID, "op %u (%s): tensor \"%s\" part %u is %u x %u, must be %u x %u", op, kind, name, part, m->rows, m->cols, rows, cols);
   *to = m;

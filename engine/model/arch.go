@@ -15,6 +15,8 @@ type design struct {
 	parts  []part
 	// spare says of a tensor that no part names whether it may be left unread.
 	spare func(name string) bool
+	// scheme says how FP8 weights are scaled; nil where there are none.
+	scheme *fp8Scheme
 }
 
 // part is a Weight before the file was looked into.

@@ -66,6 +66,7 @@ func (c *jsonConfig) decoder(absent absentKeys) Config {
 	}
 	config.RopeTheta, config.Scaling = c.rope(config.Context)
 	config.Context = config.Scaling.stretch(config.Context)
+	c.scheme = c.quantisation()
 	c.demand("hidden_act", "silu", "swish")
 	c.demand("partial_rotary_factor", 1.0)
 	for _, option := range unhonoured {
@@ -80,7 +81,7 @@ var unhonoured = []struct {
 	key     string
 	neutral []any
 }{
-	{"quantization_config", nil}, {"compression_config", nil},
+	{"compression_config", nil},
 	{"attn_logit_softcapping", nil}, {"final_logit_softcapping", nil}, {"query_pre_attn_scalar", nil}, {"clip_qkv", nil},
 	{"attention_multiplier", nil}, {"residual_multiplier", []any{1.0}}, {"embedding_multiplier", []any{1.0}}, {"logits_scaling", []any{1.0}},
 	{"scale_emb", []any{1.0}}, {"scale_depth", nil}, {"dim_model_base", nil}, {"logit_scale", []any{1.0}}, {"lm_head_multiplier", []any{1.0}},
@@ -104,7 +105,9 @@ func (c *jsonConfig) design(config Config) (*design, error) {
 	if err := config.check(configName); err != nil {
 		return nil, err
 	}
-	return decoderDesign(config, jsonNames), nil
+	d := decoderDesign(config, jsonNames)
+	d.scheme = c.scheme
+	return d, nil
 }
 
 // decoder reads what the metadata of every architecture of the family has.

@@ -46,6 +46,8 @@ func cpuFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
 func cpuRow(w Weight) uint64 {
 	row, blocks := uint64(w.DType.RowBytes(int(w.Cols))), uint64(w.Cols)/256
 	switch w.DType {
+	case abi.E4M3: // kept in 16 bits
+		return 2 * uint64(w.Cols)
 	case abi.Q4_K, abi.Q5_K, abi.Q3_K:
 		return row + 4*blocks
 	}

@@ -24,6 +24,7 @@ const (
 // jsonConfig reads config.json key by key and keeps the first failure.
 type jsonConfig struct {
 	values map[string]any
+	scheme *fp8Scheme // once decoder has read it; nil for none
 	err    error
 }
 

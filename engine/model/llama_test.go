@@ -110,7 +110,7 @@ func TestLlamaRefusesJSON(t *testing.T) {
 		`{"rope_parameters":{"rope_theta":"x"}}`: "rope_parameters.rope_theta",
 		`{"hidden_act":"gelu"}`:                  "hidden_act",
 		`{"sliding_window":4096}`:                "sliding_window",
-		`{"quantization_config":{"bits":4}}`:     "quantization_config",
+		`{"quantization_config":{"bits":4}}`:     "quantization_config.quant_method",
 		`{"partial_rotary_factor":0.5}`:          "partial_rotary_factor",
 		`{"num_hidden_layers":0}`:                "num_hidden_layers",
 		`{"num_hidden_layers":1e9}`:              "num_hidden_layers",

@@ -38,8 +38,8 @@ func LoadMeta(path string) (*Meta, error) {
 	return meta, file.Close()
 }
 
-// Tensors yields every tensor part of the Plan, in its order; the data are views of
-// the mapped file, valid until Close.
+// Tensors yields every tensor part of the Plan, in its order, and behind an E4M3 one its
+// scales; the data are views of the mapped file, valid until Close.
 func (m *Model) Tensors() iter.Seq2[*abi.Tensor, error] {
 	return func(yield func(*abi.Tensor, error) bool) {
 		for _, w := range m.Weights {
@@ -52,8 +52,25 @@ func (m *Model) Tensors() iter.Seq2[*abi.Tensor, error] {
 			if !yield(t, nil) {
 				return
 			}
+			if w.Scale == nil {
+				continue
+			}
+			if t, err = m.scale(w); !yield(t, err) || err != nil {
+				return
+			}
 		}
 	}
+}
+
+// scale is the scale component of a weight.
+func (m *Model) scale(w Weight) (*abi.Tensor, error) {
+	view, err := m.file.Tensor(w.Scale.Source)
+	if err != nil {
+		return nil, err
+	}
+	data, err := w.Scale.data(view)
+	return &abi.Tensor{Name: w.Name, Part: w.Part, Component: abi.ComponentScale,
+		Rows: w.Scale.Rows, Cols: w.Scale.Cols, DType: w.Scale.DType, Data: data}, err
 }
 
 // Close unmaps the weights.
@@ -96,16 +113,19 @@ func (d *design) bind(fileName string, file *weights.File) (*Meta, error) {
 	m := &Meta{Config: d.config, Plan: d.plan, Context: d.config.Context}
 	used := map[string]bool{}
 	for _, p := range d.parts {
-		w, err := p.find(fileName, file)
+		w, err := d.find(p, fileName, file)
 		if err != nil {
 			return nil, err
 		}
 		used[p.source] = true
+		if w.Scale != nil {
+			used[w.Scale.Source] = true
+		}
 		m.Weights = append(m.Weights, w)
 		m.Params += uint64(w.Rows) * uint64(w.Cols)
 	}
 	for _, info := range file.Tensors() {
-		if !used[info.Name] && !d.spare(info.Name) {
+		if !used[info.Name] && !d.spare(info.Name) && !d.scheme.spare(info.Name) {
 			return nil, &UnsupportedError{File: fileName, What: "tensor", Name: info.Name}
 		}
 	}
@@ -113,7 +133,7 @@ func (d *design) bind(fileName string, file *weights.File) (*Meta, error) {
 }
 
 // find looks one part up.
-func (p part) find(fileName string, file *weights.File) (Weight, error) {
+func (d *design) find(p part, fileName string, file *weights.File) (Weight, error) {
 	info, ok := file.Info(p.source)
 	if !ok {
 		return Weight{}, fmt.Errorf("%s: %q: %w", fileName, p.source, weights.ErrNoTensor)
@@ -125,5 +145,11 @@ func (p part) find(fileName string, file *weights.File) (Weight, error) {
 	if rows, cols := info.Matrix(); rows != uint64(p.rows) || cols != uint64(p.cols) {
 		return Weight{}, &ConfigError{fileName, "shape of " + p.source, info.Shape, fmt.Sprintf("must be [%d %d]", p.rows, p.cols)}
 	}
-	return Weight{Name: p.name, Part: p.part, Source: p.source, Rows: p.rows, Cols: p.cols, DType: info.DType}, nil
+	w := Weight{Name: p.name, Part: p.part, Source: p.source, Rows: p.rows, Cols: p.cols, DType: info.DType}
+	if w.DType != abi.E4M3 {
+		return w, nil
+	}
+	var err error
+	w.Scale, err = d.scheme.scale(p, fileName, file)
+	return w, err
 }

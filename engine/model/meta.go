@@ -34,10 +34,17 @@ type Weight struct {
 	Source     string // in the file
 	Rows, Cols uint32
 	DType      abi.DType
+	Scale      *Scale // of E4M3, else nil
 }
 
-// Bytes the weight takes in its file.
-func (w Weight) Bytes() uint64 { return uint64(w.Rows) * uint64(w.DType.RowBytes(int(w.Cols))) }
+// Bytes the weight takes as backends get it, with its scales.
+func (w Weight) Bytes() uint64 {
+	bytes := uint64(w.Rows) * uint64(w.DType.RowBytes(int(w.Cols)))
+	if s := w.Scale; s != nil {
+		bytes += uint64(s.Rows) * uint64(s.DType.RowBytes(int(s.Cols)))
+	}
+	return bytes
+}
 
 // Quantisation is the element type that most of the weights' bytes have: "q4_k", "bf16".
 func (m *Meta) Quantisation() string {

@@ -114,9 +114,12 @@ func TestEveryOption(t *testing.T) {
 		{`"is_encoder_decoder":true`, "is_encoder_decoder", refused, every},
 		{`"add_cross_attention":true`, "add_cross_attention", refused, every},
 		// How the weights are stored, and code beside them.
-		{`"quantization_config":{"quant_method":"gptq","bits":4}`, "quantization_config", refused, every},
-		{`"quantization_config":{"quant_method":"fp8"}`, "quantization_config", refused, every},
-		{`"quantization_config":{}`, "quantization_config", refused, every},
+		{`"quantization_config":{"quant_method":"gptq","bits":4}`, "quantization_config.quant_method", refused, every},
+		{`"quantization_config":{"quant_method":"awq","bits":4}`, "quantization_config.quant_method", refused, every},
+		{`"quantization_config":{"quant_method":"bitsandbytes","load_in_4bit":true}`, "quantization_config.quant_method", refused, every},
+		{`"quantization_config":{"quant_method":"fp8"}`, "", harmless, every}, // to the design: it says how weights lie in the file
+		{`"quantization_config":{}`, "quantization_config.quant_method", refused, every},
+		{`"quantization_config":"fp8"`, "quantization_config", refused, every},
 		{`"compression_config":{"format":"dense"}`, "compression_config", refused, every},
 		{`"auto_map":{"AutoModelForCausalLM":"modeling_custom.CustomForCausalLM"}`, "auto_map", refused, every},
 		{`"auto_map":{}`, "", harmless, every},

@@ -11,6 +11,7 @@ import (
 type matrix struct {
 	rows, cols int
 	data       []float32
+	unscaled   bool // E4M3 whose scales have not come
 }
 
 func (m *matrix) row(i int) []float32 { return m.data[i*m.cols : (i+1)*m.cols] }
@@ -44,27 +45,23 @@ func (e *Engine) Plan(p *abi.Plan) error {
 	return nil
 }
 
-// PutTensor decodes one part of a tensor to float32.
+// PutTensor decodes one part of a tensor to float32; scales multiply what was put.
 func (e *Engine) PutTensor(t *abi.Tensor) error {
 	if e.plan == nil || e.ready {
 		return abi.Errorf(abi.Invalid, "tensor_put", "%q: tensors come between plan and finalise", t.Name)
 	}
-	if t.Component != abi.ComponentData {
+	switch {
+	case t.Component > abi.ComponentScale:
 		return abi.Errorf(abi.Unsupported, "tensor_put", "%q: component = %d", t.Name, t.Component)
-	}
-	if e.tensors[t.Name][t.Part] != nil {
+	case t.Component == abi.ComponentData && e.tensors[t.Name][t.Part] != nil:
 		return abi.Errorf(abi.Invalid, "tensor_put", "%q part %d was put before", t.Name, t.Part)
 	}
-	block, _ := t.DType.Block()
-	if block == 0 {
-		return abi.Errorf(abi.Unsupported, "tensor_put", "%q: dtype = %v", t.Name, t.DType)
+	m, err := decoded(t)
+	if err != nil {
+		return err
 	}
-	if bytes := uint64(t.Rows) * uint64(t.DType.RowBytes(int(t.Cols))); t.Cols%uint32(block) != 0 || bytes != uint64(len(t.Data)) {
-		return abi.Errorf(abi.Invalid, "tensor_put", "%q: %d x %d %v need %d bytes, there are %d", t.Name, t.Rows, t.Cols, t.DType, bytes, len(t.Data))
-	}
-	m := &matrix{rows: int(t.Rows), cols: int(t.Cols), data: make([]float32, int(t.Rows)*int(t.Cols))}
-	if err := weights.Dequantise(t.DType, t.Data, m.data); err != nil {
-		return abi.Errorf(abi.Invalid, "tensor_put", "%q: %v", t.Name, err)
+	if t.Component == abi.ComponentScale {
+		return e.scale(t, m)
 	}
 	if e.tensors[t.Name] == nil {
 		e.tensors[t.Name] = map[uint32]*matrix{}
@@ -73,6 +70,38 @@ func (e *Engine) PutTensor(t *abi.Tensor) error {
 	if m.rows > 1 {
 		e.noteDType(t.DType)
 	}
+	return nil
+}
+
+// decoded reads what a tensor holds.
+func decoded(t *abi.Tensor) (*matrix, error) {
+	block, _ := t.DType.Block()
+	if block == 0 {
+		return nil, abi.Errorf(abi.Unsupported, "tensor_put", "%q: dtype = %v", t.Name, t.DType)
+	}
+	if bytes := uint64(t.Rows) * uint64(t.DType.RowBytes(int(t.Cols))); t.Cols%uint32(block) != 0 || bytes != uint64(len(t.Data)) {
+		return nil, abi.Errorf(abi.Invalid, "tensor_put", "%q: %d x %d %v need %d bytes, there are %d", t.Name, t.Rows, t.Cols, t.DType, bytes, len(t.Data))
+	}
+	m := &matrix{rows: int(t.Rows), cols: int(t.Cols), data: make([]float32, int(t.Rows)*int(t.Cols)), unscaled: t.DType == abi.E4M3}
+	if err := weights.Dequantise(t.DType, t.Data, m.data); err != nil {
+		return nil, abi.Errorf(abi.Invalid, "tensor_put", "%q: %v", t.Name, err)
+	}
+	return m, nil
+}
+
+// scale multiplies a tensor that was put with its scales.
+func (e *Engine) scale(t *abi.Tensor, by *matrix) error {
+	m := e.tensors[t.Name][t.Part]
+	switch {
+	case m == nil || !m.unscaled:
+		return abi.Errorf(abi.Invalid, "tensor_put", "%q part %d: scales come once, behind e4m3 data", t.Name, t.Part)
+	case t.DType != abi.F32 && t.DType != abi.BF16:
+		return abi.Errorf(abi.Unsupported, "tensor_put", "%q: scales of %v, only f32 and bf16", t.Name, t.DType)
+	}
+	if err := weights.Scale(m.data, m.rows, m.cols, by.data, by.rows, by.cols); err != nil {
+		return abi.Errorf(abi.Invalid, "tensor_put", "%q: %v", t.Name, err)
+	}
+	m.unscaled = false
 	return nil
 }
 
@@ -188,6 +217,8 @@ func (b *binder) find(name string, part, rows, cols uint32) *matrix {
 	b.used[name] = true
 	if m == nil {
 		b.err = abi.Errorf(abi.Invalid, "finalise", "%s: tensor %q part %d was not put", opName(b.index, &b.bound.Op), name, part)
+	} else if m.unscaled {
+		b.err = abi.Errorf(abi.Invalid, "finalise", "%s: the scales of tensor %q part %d were not put", opName(b.index, &b.bound.Op), name, part)
 	} else if m.rows != int(rows) || m.cols != int(cols) {
 		b.err = abi.Errorf(abi.Invalid, "finalise", "%s: tensor %q part %d is %d x %d, must be %d x %d",
 			opName(b.index, &b.bound.Op), name, part, m.rows, m.cols, rows, cols)

@@ -47,6 +47,7 @@ var decoders = map[abi.DType]func(src []byte, dst []float32){
 	abi.Q4_K: decodeQ4K,
 	abi.Q5_K: decodeQ5K,
 	abi.Q6_K: decodeQ6K,
+	abi.E4M3: decodeE4M3,
 }
 
 func decodeF32(src []byte, dst []float32) {

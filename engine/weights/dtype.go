@@ -69,14 +69,14 @@ var safetensorsTypes = map[string]elementType{
 	"U16":     {"U16", 1, 2, 0},
 	"U8":      {"U8", 1, 1, 0},
 	"BOOL":    {"BOOL", 1, 1, 0},
-	"F8_E4M3": {"F8_E4M3", 1, 1, 0},
+	"F8_E4M3": {"F8_E4M3", 1, 1, abi.E4M3},
 	"F8_E5M2": {"F8_E5M2", 1, 1, 0},
 	"F8_E8M0": {"F8_E8M0", 1, 1, 0},
 }
 
 // Types lists the names of the element types that are decoded, plain ones first.
 func Types() []string {
-	var types []elementType
+	types := []elementType{safetensorsTypes["F8_E4M3"]} // the one that GGUF lacks
 	for _, t := range ggmlTypes {
 		if t.decode != 0 {
 			types = append(types, t)

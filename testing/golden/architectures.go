@@ -25,15 +25,22 @@ type Architecture struct {
 }
 
 // Architectures lists the models, by name.
-func Architectures() ([]Architecture, error) {
-	entries, err := data.ReadDir("testdata/architectures")
+func Architectures() ([]Architecture, error) { return models("architectures") }
+
+// FP8 lists tiny checkpoints of every kind of FP8 that is read, by name; their logits are
+// computed in float64 from the weights as saved. fp8.py makes them.
+func FP8() ([]Architecture, error) { return models("fp8") }
+
+// models are those of one directory of testdata.
+func models(under string) ([]Architecture, error) {
+	entries, err := data.ReadDir("testdata/" + under)
 	if err != nil {
 		return nil, err
 	}
 	var out []Architecture
 	for _, e := range entries {
 		a := Architecture{Name: e.Name()}
-		if err := a.read(); err != nil {
+		if err := a.read(under); err != nil {
 			return nil, fmt.Errorf("%s: %w", a.Name, err)
 		}
 		out = append(out, a)
@@ -41,25 +48,25 @@ func Architectures() ([]Architecture, error) {
 	return out, nil
 }
 
-func (a *Architecture) read() error {
+func (a *Architecture) read(under string) error {
 	_, file, _, _ := runtime.Caller(0)
-	a.Dir = filepath.Join(filepath.Dir(file), "testdata", "architectures", a.Name)
+	a.Dir = filepath.Join(filepath.Dir(file), "testdata", under, a.Name)
 	gguf := filepath.Join(a.Dir, a.Name+".gguf")
 	if _, err := os.Stat(gguf); err == nil {
 		a.GGUF = gguf
 	}
-	text, err := data.ReadFile("testdata/architectures/" + a.Name + "/golden.json")
+	text, err := data.ReadFile("testdata/" + under + "/" + a.Name + "/golden.json")
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, a); err != nil {
 		return err
 	}
-	return a.readLogits()
+	return a.readLogits(under)
 }
 
-func (a *Architecture) readLogits() error {
-	packed, err := data.ReadFile("testdata/architectures/" + a.Name + "/logits.f32.gz")
+func (a *Architecture) readLogits(under string) error {
+	packed, err := data.ReadFile("testdata/" + under + "/" + a.Name + "/logits.f32.gz")
 	if err != nil {
 		return err
 	}

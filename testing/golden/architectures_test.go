@@ -47,13 +47,17 @@ func load(t *testing.T, path string) *cpu.Backend {
 }
 
 // TestArchitecturesOnCPU compares the CPU backend with transformers on every
-// architecture, from both kinds of file.
+// architecture, from both kinds of file, and with float64 on every kind of FP8.
 func TestArchitecturesOnCPU(t *testing.T) {
 	all, err := golden.Architectures()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range all {
+	fp8, err := golden.FP8()
+	if err != nil || len(fp8) < 5 {
+		t.Fatal(len(fp8), err)
+	}
+	for _, a := range append(all, fp8...) {
 		for _, path := range []string{a.Dir, a.GGUF} {
 			if path == "" {
 				continue

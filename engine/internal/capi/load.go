@@ -101,7 +101,7 @@ func (e *Engine) PutTensor(t *abi.Tensor) error {
 	if err := e.done("tensor_put", C.nfc_tensor_put(e.api, e.handle, &c, data)); err != nil {
 		return err
 	}
-	if t.Rows > 1 {
+	if t.Rows > 1 && t.Component == abi.ComponentData {
 		e.noteDType(t.DType)
 	}
 	return nil
