@@ -17,7 +17,7 @@ type Input struct {
 	BOS, EOS             string         // the model's tokens; "": the template sees none
 	Kwargs               map[string]any // more variables, such as enable_thinking
 	Now                  time.Time      // what strftime_now prints
-	Limits               jinja.Limits   // zero: jinja.DefaultLimits
+	Limits               jinja.Limits   // zero: by the size of the conversation
 }
 
 // InputError says what is wrong with an [Input].

@@ -72,7 +72,7 @@ func (t *Template) RenderSegments(in Input) ([]Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt := jinja.Options{Limits: in.Limits, Now: in.Now}
+	opt := jinja.Options{Limits: in.limits(), Now: in.Now}
 	if !in.ContinueFinalMessage {
 		out, err := t.compiled.Render(vars, opt)
 		return out.Segments(), err

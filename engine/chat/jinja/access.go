@@ -240,7 +240,7 @@ func (r *render) cutText(s String, span *Range) (Value, error) {
 		start := s.offset(span.start)
 		return s.slice(start, max(start, s.offset(span.stop))), nil
 	}
-	if err := r.step(len(s.text) / costItems); err != nil {
+	if err := r.step(fresh(s)); err != nil {
 		return nil, err
 	}
 	b := r.builder()

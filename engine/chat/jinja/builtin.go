@@ -6,6 +6,7 @@ import "strings"
 type builtin struct {
 	name     string
 	params   []param
+	glance   bool // it does not look into its arguments, and is not charged for their size
 	variadic bool // what has no parameter is handed over in call.rest and call.kwargs
 	fn       func(c *call) (Value, error)
 }
@@ -66,7 +67,7 @@ func (b *builtin) invoke(r *render, args []Value, kwargs []named) (Value, error)
 			return nil, typeError("%s() missing a required argument: '%s'", b.name, p.name)
 		}
 	}
-	if err := r.touch(args...); err != nil {
+	if err := c.charge(b); err != nil {
 		return nil, err
 	}
 	v, err := b.fn(c)
@@ -74,6 +75,23 @@ func (b *builtin) invoke(r *render, args []Value, kwargs []named) (Value, error)
 		return nil, err
 	}
 	return v, r.step(1 + size(v))
+}
+
+// charge is for the values that go in.
+func (c *call) charge(b *builtin) error {
+	if b.glance {
+		return nil
+	}
+	if err := c.r.touch(c.args...); err != nil {
+		return err
+	}
+	return c.r.touch(c.rest...)
+}
+
+// glance marks a builtin as one that costs the same whatever it is given.
+func glance(b *builtin) *builtin {
+	b.glance = true
+	return b
 }
 
 func (b *builtin) bindNamed(c *call, kwargs []named) error {

@@ -98,6 +98,9 @@ func (a *arguments) keywords(r *render, s *scope) ([]named, error) {
 	if !ok {
 		return nil, typeError("argument after ** must be a mapping, not %s", v.typeName())
 	}
+	if err := r.step(dict.Len()); err != nil {
+		return nil, err
+	}
 	for _, e := range dict.entries {
 		name, ok := e.key.(String)
 		if !ok {

@@ -60,10 +60,11 @@ type (
 func (e *constant) eval(*render, *scope) (Value, error) { return e.value, nil }
 
 func (e *nameExpr) eval(r *render, s *scope) (Value, error) {
-	if v := s.get(e.id); v != nil {
-		return v, r.step(1)
+	v, passed := s.find(e.id)
+	if v == nil {
+		v = &Undefined{key: Text(e.name)}
 	}
-	return &Undefined{key: Text(e.name)}, r.step(1)
+	return v, r.step(1 + passed/costBindings)
 }
 
 func (e *capturedExpr) eval(r *render, _ *scope) (Value, error) { return r.captured, nil }

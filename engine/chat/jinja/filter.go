@@ -23,7 +23,7 @@ func valueFilters() map[string]*builtin {
 		define("default", "value default_value? boolean?", filterDefault),
 		define("float", "value default?", filterFloat),
 		define("int", "value default? base?", filterInt),
-		define("length", "value", filterLength),
+		glance(define("length", "value", filterLength)),
 		define("round", "value precision? method?", filterRound),
 		define("tojson", "value ensure_ascii? indent? separators? sort_keys?", filterToJSON),
 	)
@@ -68,6 +68,11 @@ func filterDefault(c *call) (Value, error) {
 }
 
 func filterLength(c *call) (Value, error) {
+	if s, ok := c.args[0].(String); ok { // whose code points are counted
+		if err := c.r.touch(s); err != nil {
+			return nil, err
+		}
+	}
 	n, ok := length(c.args[0])
 	if !ok {
 		return nil, typeError("object of type '%s' has no len()", c.args[0].typeName())

@@ -54,6 +54,9 @@ func filterItems(c *call) (Value, error) {
 	case *Undefined:
 		return &Generator{}, nil
 	case *Dict:
+		if err := c.r.step(2 * v.Len()); err != nil {
+			return nil, err
+		}
 		return &Generator{items: v.pairs()}, nil
 	}
 	return nil, typeError("Can only get item pairs from a mapping.")
@@ -67,6 +70,9 @@ func filterList(c *call) (Value, error) {
 func filterReverse(c *call) (Value, error) {
 	items, err := c.items(0)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.r.step(len(items) / costItems); err != nil {
 		return nil, err
 	}
 	turned := make([]Value, len(items))
@@ -94,6 +100,9 @@ func filterBatch(c *call) (Value, error) {
 		return nil, err
 	}
 	var rows []Value
+	if err := c.r.step(len(items) / max(n, 1)); err != nil {
+		return nil, err
+	}
 	for len(items) > 0 {
 		k := len(items)
 		if n > 0 {
@@ -171,6 +180,9 @@ func (c *call) keyed(sensitive, attribute int) ([]keyedItem, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.r.step(len(items)); err != nil {
+		return nil, err
+	}
 	out := make([]keyedItem, len(items))
 	for i, item := range items {
 		key, err := get(item)
@@ -236,6 +248,9 @@ func filterDictSort(c *call) (Value, error) {
 	place, ok := map[string]int{"": 0, "key": 0, "value": 1}[by.text]
 	if !ok {
 		return nil, &RuntimeError{Class: "FilterArgumentError", Message: `You can only sort by either "key" or "value"`}
+	}
+	if err := c.r.step(2 * d.Len()); err != nil {
+		return nil, err
 	}
 	items := make([]keyedItem, d.Len())
 	for i, pair := range d.pairs() {

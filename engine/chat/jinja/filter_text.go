@@ -30,7 +30,13 @@ func textFilters() map[string]*builtin {
 func caseFilter(change func(string) string) func(c *call) (Value, error) {
 	return func(c *call) (Value, error) {
 		s, err := c.text(0)
-		return s.rewrite(change(s.text)), err
+		if err == nil {
+			err = c.r.slowly(s)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s.rewrite(change(s.text)), nil
 	}
 }
 
@@ -113,8 +119,12 @@ func filterIndent(c *call) (Value, error) {
 	} else if width, err = c.int(1, 4); err != nil {
 		return nil, err
 	}
+	lines, err := c.r.lines(concat(s, Text("\n")), false)
+	if err != nil {
+		return nil, err
+	}
 	b := c.r.builder()
-	for i, line := range splitLines(concat(s, Text("\n")), false) {
+	for i, line := range lines {
 		if i > 0 {
 			b.text("\n")
 		}
@@ -154,7 +164,9 @@ func filterJoin(c *call) (Value, error) {
 		if i > 0 {
 			b.add(sep)
 		}
-		b.add(s)
+		if b.add(s); b.over {
+			break
+		}
 	}
 	return b.value()
 }
@@ -162,14 +174,31 @@ func filterJoin(c *call) (Value, error) {
 // filterURLEncode quotes a string for a URL's path.
 func filterURLEncode(c *call) (Value, error) {
 	s, err := c.text(0)
+	if err == nil {
+		err = c.r.slowly(s)
+	}
+	if err != nil {
+		return nil, err
+	}
 	quoted := strings.NewReplacer("+", "%20", "%2F", "/", "%7E", "~").Replace(url.QueryEscape(s.text))
-	return s.rewrite(quoted), err
+	return s.rewrite(quoted), nil
 }
 
 func filterWordCount(c *call) (Value, error) {
 	s, err := c.text(0)
-	words := strings.FieldsFunc(s.text, func(r rune) bool {
-		return r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r)
-	})
-	return Int(len(words)), err
+	if err == nil {
+		err = c.r.slowly(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	words, within := 0, false
+	for _, r := range s.text {
+		part := r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
+		if part && !within {
+			words++
+		}
+		within = part
+	}
+	return Int(words), nil
 }

@@ -49,7 +49,11 @@ func (r *render) percent(format String, args Value) (Value, error) {
 	if p.used < len(p.args) && p.mapping == nil && !list {
 		return nil, typeError("not all arguments converted during string formatting")
 	}
-	return p.b.value()
+	v, err := p.b.value()
+	if err != nil {
+		return nil, err
+	}
+	return v, r.touch(v, format)
 }
 
 // next copies text up to a directive, and formats that.

@@ -32,6 +32,9 @@ func lex(source string) ([]token, error) {
 		if err := l.next(); err != nil {
 			return nil, err
 		}
+		if err := l.count(); err != nil {
+			return nil, err
+		}
 	}
 	l.emit(tokenEOF, "")
 	return l.tokens, nil
@@ -39,6 +42,14 @@ func lex(source string) ([]token, error) {
 
 func (l *lexer) emit(kind tokenKind, text string) {
 	l.tokens = append(l.tokens, token{kind, text, l.line})
+}
+
+// count bounds the tokens, and with them the nodes that are made of them.
+func (l *lexer) count() error {
+	if len(l.tokens) > maxTokens {
+		return &LimitError{What: "tokens of template source", Limit: maxTokens}
+	}
+	return nil
 }
 
 func (l *lexer) fail(format string, args ...any) error {
@@ -232,6 +243,9 @@ func (l *lexer) tag(begin tokenKind) error {
 			}
 		}
 		if err := l.word(); err != nil {
+			return err
+		}
+		if err := l.count(); err != nil {
 			return err
 		}
 	}

@@ -106,10 +106,8 @@ func iterate(v Value) ([]Value, error) {
 
 // walk is iterate, charged to the rendering.
 func (r *render) walk(v Value) ([]Value, error) {
-	if s, ok := v.(String); ok {
-		if err := r.step(len(s.text) / costItems); err != nil {
-			return nil, err
-		}
+	if err := r.step(fresh(v)); err != nil {
+		return nil, err
 	}
 	items, err := iterate(v)
 	if err != nil {

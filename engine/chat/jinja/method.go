@@ -63,13 +63,13 @@ func init() {
 	)
 	dictMethods = forbid(table(
 		define("keys", "self", func(c *call) (Value, error) {
-			return &View{kind: "dict_keys", items: c.dict().keys()}, nil
+			return &View{kind: "dict_keys", items: c.dict().keys()}, c.r.step(c.dict().Len())
 		}),
 		define("values", "self", func(c *call) (Value, error) {
-			return &View{kind: "dict_values", items: c.dict().values()}, nil
+			return &View{kind: "dict_values", items: c.dict().values()}, c.r.step(c.dict().Len())
 		}),
 		define("items", "self", func(c *call) (Value, error) {
-			return &View{kind: "dict_items", items: c.dict().pairs()}, nil
+			return &View{kind: "dict_items", items: c.dict().pairs()}, c.r.step(2 * c.dict().Len())
 		}),
 		define("get", "self key default?", dictGet),
 		define("copy", "self", func(c *call) (Value, error) { return c.dict(), nil }),

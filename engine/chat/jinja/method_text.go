@@ -63,7 +63,12 @@ func stripMethod(left, right bool) func(c *call) (Value, error) {
 }
 
 func caseMethod(change func(string) string) func(c *call) (Value, error) {
-	return func(c *call) (Value, error) { return c.self().rewrite(change(c.self().text)), nil }
+	return func(c *call) (Value, error) {
+		if err := c.r.slowly(c.self()); err != nil {
+			return nil, err
+		}
+		return c.self().rewrite(change(c.self().text)), nil
+	}
 }
 
 func everyMethod(is func(rune) bool) func(c *call) (Value, error) {
@@ -185,7 +190,9 @@ func textJoin(c *call) (Value, error) {
 		if i > 0 {
 			b.add(c.self())
 		}
-		b.add(s)
+		if b.add(s); b.over {
+			break
+		}
 	}
 	return b.value()
 }
@@ -214,6 +221,9 @@ func (r *render) replace(s String, old string, with String, count int) (Value, e
 	b := r.builder()
 	low := 0
 	for ; count != 0 && !b.over; count-- {
+		if err := r.step(1); err != nil {
+			return nil, err
+		}
 		i := strings.Index(s.text[low:], old)
 		if i < 0 {
 			break
@@ -228,11 +238,14 @@ func (r *render) replace(s String, old string, with String, count int) (Value, e
 
 // interleave puts with before each code point and at the end.
 func (r *render) interleave(s String, with String, count int) (Value, error) {
-	if err := r.step(len(s.text) / costItems); err != nil {
+	if err := r.step(fresh(s)); err != nil {
 		return nil, err
 	}
 	b := r.builder()
 	for _, char := range s.chars() {
+		if b.over {
+			break
+		}
 		if count != 0 {
 			b.add(with)
 			count--

@@ -69,6 +69,9 @@ func (r *render) binary(op string, a, b Value) (Value, error) {
 	y, yok := numberOf(b)
 	switch {
 	case xok && yok:
+		if err := r.step(size(a) + size(b)); err != nil {
+			return nil, err
+		}
 		return arithmetic(op, x, y)
 	case op == "+":
 		return r.plus(a, b)
@@ -166,7 +169,7 @@ func (r *render) repeatItems(items []Value, count int) ([]Value, error) {
 	if err := r.step(count * len(items) / costItems); err != nil {
 		return nil, err
 	}
-	var out []Value
+	out := make([]Value, 0, count*len(items))
 	for range count {
 		out = append(out, items...)
 	}

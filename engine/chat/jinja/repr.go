@@ -22,7 +22,7 @@ func (r *render) str(v Value) (String, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, r.step(len(s.text) / costBytes)
+	return s, r.step(len(s.text)/costBytes + size(v))
 }
 
 // repr is Python's repr(v) in at most limit bytes.

@@ -23,14 +23,21 @@ func (s *scope) child() *scope {
 
 // get is the value of a symbol; nil if it has none.
 func (s *scope) get(id int) Value {
+	v, _ := s.find(id)
+	return v
+}
+
+// find is get, and the names that it passed on the way.
+func (s *scope) find(id int) (v Value, passed int) {
 	for ; s.parent != nil; s = s.parent {
 		for i := range s.set {
 			if s.set[i].id == id {
-				return s.set[i].value
+				return s.set[i].value, passed + i
 			}
 		}
+		passed += len(s.set) + 1
 	}
-	return s.values[id]
+	return s.values[id], passed
 }
 
 // put gives a symbol its value in this scope.

@@ -3,6 +3,7 @@ package jinja
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // isSpace is Python's str.isspace of one code point.
@@ -25,9 +26,26 @@ func trimmer(chars Value) (func(rune) bool, error) {
 	case nil, None:
 		return isSpace, nil
 	case String:
-		return func(r rune) bool { return strings.ContainsRune(c.text, r) }, nil
+		return oneOf(c.text), nil
 	}
 	return nil, typeError("strip arg must be None or str")
+}
+
+// oneOf tells whether a code point is among those of a text, however many they are.
+func oneOf(text string) func(rune) bool {
+	var ascii [utf8.RuneSelf]bool
+	var others map[rune]bool
+	for _, c := range text {
+		if c < utf8.RuneSelf {
+			ascii[c] = true
+			continue
+		}
+		if others == nil {
+			others = map[rune]bool{}
+		}
+		others[c] = true
+	}
+	return func(c rune) bool { return c < utf8.RuneSelf && ascii[c] || c >= utf8.RuneSelf && others[c] }
 }
 
 // trim is s without the code points that take wants, at either end.

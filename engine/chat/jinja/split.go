@@ -30,7 +30,11 @@ func (c *call) split(right bool) (Value, error) {
 
 // splitAt cuts s at up to limit separators.
 func (r *render) splitAt(s String, sep string, limit int, right bool) (Value, error) {
-	var parts []Value
+	n := min(strings.Count(s.text, sep), limit)
+	if err := r.step(n); err != nil {
+		return nil, err
+	}
+	parts := make([]Value, 0, n+1)
 	low, high := 0, len(s.text)
 	for ; limit > 0; limit-- {
 		i := cutPlace(s.text[low:high], sep, right)
@@ -43,7 +47,7 @@ func (r *render) splitAt(s String, sep string, limit int, right bool) (Value, er
 			parts, low = append(parts, s.slice(low, i)), i+len(sep)
 		}
 	}
-	return collect(append(parts, s.slice(low, high)), right), r.step(len(parts) / costItems)
+	return collect(append(parts, s.slice(low, high)), right), nil
 }
 
 func cutPlace(s, sep string, right bool) int {
@@ -120,12 +124,29 @@ func (c *call) partition(right bool) (Value, error) {
 }
 
 func textSplitLines(c *call) (Value, error) {
-	lines := splitLines(c.self(), c.flag(1, false))
+	lines, err := c.r.lines(c.self(), c.flag(1, false))
+	if err != nil {
+		return nil, err
+	}
 	items := make([]Value, len(lines))
 	for i, line := range lines {
 		items[i] = line
 	}
 	return &List{items: items}, nil
+}
+
+// lines is splitLines, charged for each before they are made.
+func (r *render) lines(s String, keepEnds bool) ([]String, error) {
+	n := 0
+	for _, c := range s.text {
+		if breaksLine(c) {
+			n++
+		}
+	}
+	if err := r.step(n); err != nil {
+		return nil, err
+	}
+	return splitLines(s, keepEnds), nil
 }
 
 // splitLines is str.splitlines.
