@@ -16,6 +16,7 @@ var guards = []guard{
 	{"04-last-token-on-the-way", "engine/sched/plan.go", "seq == nil || seq.unknown > 0 ||", "seq == nil ||", "engine/sched", "TestRandomWorlds"},
 	{"04-progress", "engine/sched/plan.go", "s.pool.Available()-owed <", "s.pool.Available() <", "engine/sched", "TestAdmissionKeepsWhatIsOwed"},
 	{"05-abort", "engine/outcome.go", "\te.sched.Remove(&s.place)\n", "", "engine", "TestCancelAtEachPhase"},
+	{"05-abort-while-writing", "engine/server/generate.go", "defer context.AfterFunc(ctx, q.Cancel)()\n", "", "engine/server", "TestCancelledThoughNobodyReads"},
 	{"06-pages-leak", "engine/sched/plan.go", "s.pool.ReleaseAll(seq.pages)\n\t\tseq.pages = nil\n\t\treturn false", "seq.pages = nil\n\t\treturn false", "engine/sched", "TestRandomWorlds"},
 	{"07-empty-prompt", "gateway/sequence.go", "case prompt == 0:", "case false:", "gateway", "TestHostile"},
 	{"07-max-tokens", "engine/check.go", "case prompt+r.MaxTokens > context:", "case false:", "engine", "TestBadRequests"},
