@@ -285,6 +285,22 @@ func TestClientSeesAPauseAtMost(t *testing.T) {
 	}
 }
 
+// Instances that do not take the rest of a request have not resumed it.
+func TestResumedOnce(t *testing.T) {
+	inTime(t, func(t *testing.T) {
+		f := newFleet("a", "b", "c")
+		f.engines["na"].script = []fault{{tokens: 3}}
+		f.engines["nb"].script = []fault{{event: errorEvent(wire.ErrorCode_ERROR_CODE_UNAVAILABLE)}}
+		r := f.router()
+		if a := generate(t.Context(), r, ask(1, 2, 3)); a.err != nil || len(f.engines["nb"].requests) != 1 {
+			t.Errorf("%v after %d requests to the one that refuses", a.err, len(f.engines["nb"].requests))
+		}
+		if r.Resumed() != 1 {
+			t.Errorf("%d requests were resumed, want 1", r.Resumed())
+		}
+	})
+}
+
 // What a second instance is asked is the rest: ids so far, the seed that was drawn,
 // fewer tokens, and a mark.
 func TestResumedRequest(t *testing.T) {

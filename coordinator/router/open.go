@@ -30,9 +30,6 @@ func (s *Stream) open() error {
 		s.current, err = s.r.dialer.Generate(s.ctx, c.Node, s.request(prompt))
 		s.r.opened(c.Instance)
 		if err == nil {
-			if len(s.ids) > 0 {
-				s.r.resumed.Add(1)
-			}
 			return nil
 		}
 		s.current = nil

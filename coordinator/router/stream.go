@@ -114,6 +114,9 @@ func (s *Stream) takeAccepted(ev *wire.GenerateEvent, a *wire.Accepted) *wire.Ge
 	s.running, s.heard = true, 0
 	s.r.prefixes.ran(s.r.prefixes.chain(s.asked.GetCacheSalt(), s.asked.GetPrompt()), s.on.Instance)
 	if s.accepted != nil {
+		if len(s.ids) > 0 {
+			s.r.resumed.Add(1)
+		}
 		return nil
 	}
 	s.accepted, s.version = a, s.on.Version
