@@ -37,7 +37,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// engineMain takes the path of a hold file before an engine's own arguments.
 func engineMain(args []string) error {
+	hold, args := args[0], args[1:]
 	orphan, err := time.ParseDuration(args[3])
 	if err != nil || args[0] != "--socket" || args[2] != "--orphan-timeout" {
 		return fmt.Errorf("arguments %q", args)
@@ -47,10 +49,61 @@ func engineMain(args []string) error {
 	return server.Run(ctx, server.Config{
 		Socket: args[1], OrphanTimeout: orphan, Log: slog.New(slog.DiscardHandler),
 		Backends: map[string]func(abi.Limits) (engine.Backend, error){
-			"ref": func(l abi.Limits) (engine.Backend, error) { return ref.New(l) },
+			"ref": func(l abi.Limits) (engine.Backend, error) {
+				b, err := ref.New(l)
+				return &held{Backend: b, file: hold}, err
+			},
 		},
 	})
 }
+
+// heldAfter is how many steps an engine gets on while it is held: enough for a prompt
+// and some tokens, too few for an answer.
+const heldAfter = 20
+
+// held is a backend that stands still in the middle of an answer for as long as a file
+// is there: whoever wants to kill it there has all the time it takes.
+type held struct {
+	engine.Backend
+	file  string
+	steps int // since the file came
+}
+
+func (h *held) Wait(seq uint64, r *abi.Result, timeout time.Duration) error {
+	if err := h.Backend.Wait(seq, r, timeout); err != nil {
+		return err
+	}
+	if !h.wanted() {
+		h.steps = 0
+		return nil
+	}
+	for h.steps++; h.steps > heldAfter && h.wanted(); {
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+func (h *held) wanted() bool {
+	_, err := os.Stat(h.file)
+	return err == nil
+}
+
+// hold makes the engine stand still within the next answer, until release.
+func (r *running) hold() {
+	r.t.Helper()
+	if err := os.WriteFile(r.holdFile(), nil, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) release() {
+	r.t.Helper()
+	if err := os.Remove(r.holdFile()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) holdFile() string { return filepath.Join(filepath.Dir(r.cfg.Dir), "hold") }
 
 // join runs an agent beside the coordinator until the test ends.
 func (r *running) join() {
@@ -74,7 +127,7 @@ func (r *running) join() {
 	go func() {
 		done <- agent.Run(ctx, agent.Config{
 			DataDir: filepath.Join(dir, "agent"), Coordinators: []string{r.cfg.Fleet}, TokenFile: path, OrphanTimeout: time.Minute,
-			StopEngines: true, Engine: []string{self, "engine"}, Version: "test", Log: slog.New(slog.DiscardHandler),
+			StopEngines: true, Engine: []string{self, "engine", r.holdFile()}, Version: "test", Log: slog.New(slog.DiscardHandler),
 		})
 	}()
 	t.Cleanup(func() {
@@ -89,7 +142,7 @@ func (r *running) join() {
 func (r *running) deploy() {
 	t := r.t
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	if _, err := r.admin().AddModel(ctx, "tiny", tiny.GGUF(), nil); err != nil {
 		t.Fatal(err)
@@ -113,7 +166,7 @@ func (r *running) deploy() {
 func (r *running) chat(question string, each func(text string)) (text string, usage *api.Usage) {
 	t := r.t
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	zero := 0.0
 	err := r.admin().ChatStream(ctx, api.ChatRequest{
@@ -181,15 +234,17 @@ func TestAnswersThoughItsEngineIsKilled(t *testing.T) {
 	if got, _ := r.chat(tiny.CountPrompt, func(string) {}); got != want {
 		t.Errorf("after a kill: %q, want %q", got, want)
 	}
-	killed := false
+	r.hold()
+	killedAt := 0
 	got, resumed := r.chat(tiny.CountPrompt, func(text string) {
-		if !killed && len(text) > len(want)/3 {
-			killed = true
+		if killedAt == 0 && text != "" {
+			killedAt = len(text)
 			killEngine(t)
+			r.release()
 		}
 	})
-	if got != want || !killed {
-		t.Errorf("killed within (%v): %q, want %q", killed, got, want)
+	if got != want || killedAt == 0 || killedAt > len(want)/2 {
+		t.Errorf("killed after %d bytes: %q, want %q", killedAt, got, want)
 	}
 	_, body := r.fetch("http://"+cfg.Metrics+"/metrics", "")
 	if !strings.Contains(body, "nanofleet_requests_resumed_total 1") {

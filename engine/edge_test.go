@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -271,21 +272,49 @@ func TestResumedEnd(t *testing.T) {
 	}
 }
 
+// counting does something within a step that is counted from now.
+type counting struct {
+	engine.Backend
+	mu    sync.Mutex
+	steps int
+	then  func()
+}
+
+func (c *counting) after(steps int, then func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.steps, c.then = steps, then
+}
+
+func (c *counting) Wait(seq uint64, r *abi.Result, patience time.Duration) error {
+	err := c.Backend.Wait(seq, r, patience)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.steps--; c.steps == 0 {
+		c.then()
+	}
+	return err
+}
+
 // TestCancelAtEachPhase gives a sequence up while it waits, in the second step of its
 // prompt, while it decodes, and before it is read: nothing is left behind.
 func TestCancelAtEachPhase(t *testing.T) {
 	l := limits()
 	l.MaxSlots, l.MaxRows, l.MaxTokens = 2, 2, 8
-	r := start(t, l, nil)
+	b, err := ref.New(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &counting{Backend: b}
+	r := startOn(t, counted, l, func([]byte, int, *abi.Op) {}, nil)
 	for after := range 12 {
 		endless, beside := greedy(r.cats(40)), greedy(r.cats(30))
 		endless.IgnoreEOS, endless.MaxTokens = true, 0
+		submitted := make(chan *engine.Sequence, 1)
+		counted.after(after+1, func() { (<-submitted).Cancel() })
 		other, s, waits := r.submit(beside), r.submit(endless), r.submit(endless)
 		waits.Cancel()
-		for steps := r.Stats().Steps + uint64(after); r.Stats().Steps < steps; {
-			time.Sleep(50 * time.Microsecond)
-		}
-		s.Cancel()
+		submitted <- s
 		if a := read(s); a.err != nil || a.finished.Reason != engine.FinishCancelled {
 			t.Errorf("after %d steps: %+v, %v", after, a.finished, a.err)
 		}

@@ -42,7 +42,7 @@ func post(t *testing.T, ctx context.Context, url, body string) *http.Response {
 // until waits for something that other goroutines bring about.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("waited in vain: " + what)
 		}
@@ -251,7 +251,7 @@ func TestSlowClient(t *testing.T) {
 	r.Header.Set("Authorization", testKey)
 	go func() {
 		defer close(w.release)
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if len(s.actor.sequences()) > 0 && s.actor.active() == 0 {
 				return
 			}

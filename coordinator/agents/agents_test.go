@@ -99,7 +99,7 @@ func identity(t *testing.T) *pki.Identity {
 
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -142,7 +142,7 @@ func (f *fleet) open(conn *transport.Conn, kind wire.StreamKind) *transport.Stre
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if err := st.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := st.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		f.t.Fatal(err)
 	}
 	return st
@@ -453,8 +453,9 @@ func TestGenerateIsCancelled(t *testing.T) {
 	conn := f.dial(f.join())
 	f.session(conn, "node-1")
 	f.until("it is connected", func() bool { up, _, _ := f.server.Table().Node("node-1"); return up })
-	seen := make(chan error, 1)
+	asked, seen := make(chan bool), make(chan error, 1)
 	go f.serveOne(conn, func(st *transport.Stream, _ *wire.GenerateRequest) {
+		close(asked)
 		_, err := st.Read(make([]byte, 1))
 		seen <- err
 	})
@@ -463,7 +464,7 @@ func TestGenerateIsCancelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(20*time.Millisecond, cancel)
+	go func() { <-asked; cancel() }()
 	if _, err := s.Recv(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("Recv says %v", err)
 	}

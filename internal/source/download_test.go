@@ -395,7 +395,7 @@ func TestStall(t *testing.T) {
 		}
 	})
 	defer close(done)
-	m := resolve(t, address, Options{Stall: 50 * time.Millisecond})
+	m := resolve(t, address, Options{Stall: time.Second})
 	if err := m.Fetch(t.Context(), t.TempDir(), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestSupervisorRestartsAndStops(t *testing.T) {
 
 func awaitPID(t *testing.T, path string, not Process) Process {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if p, err := ReadPID(path); err == nil && p != not {
 			return p
 		}

@@ -57,7 +57,7 @@ func TestPoisonFailsAlone(t *testing.T) {
 	f := &fleet{t: t, data: t.TempDir(), program: faulty(t)}
 	t.Cleanup(f.down)
 	f.start()
-	const tokens = 400
+	const tokens = 800 // in three seconds and more: figures come once a second
 	prompts := make([]string, 8)
 	want := make([]told, len(prompts))
 	var wg sync.WaitGroup

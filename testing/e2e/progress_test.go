@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -27,8 +26,8 @@ func TestSlowLoadIsShown(t *testing.T) {
 	f.must("deploy", "tiny")
 	var seen []api.Instance
 	f.until("the model is loaded", func() bool {
-		var st api.Status
-		if err := json.Unmarshal([]byte(f.must("status", "-o", "json")), &st); err != nil || len(st.Deployments) != 1 {
+		st, err := f.client().Status(t.Context())
+		if err != nil || len(st.Deployments) != 1 {
 			t.Fatalf("%+v, %v", st, err)
 		}
 		for _, i := range st.Deployments[0].Instances {
