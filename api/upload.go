@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,6 +36,9 @@ func (c *Client) AddModel(ctx context.Context, name, path string, progress Progr
 // Repeating it after a cut goes on where it stopped; repeating it after success changes
 // nothing.
 func (c *Client) AddFiles(ctx context.Context, name string, files []LocalFile, origin Origin, progress Progress) (Version, error) {
+	if err := checkComplete(files); err != nil {
+		return Version{}, err
+	}
 	up, err := describe(ctx, files, progress)
 	if err != nil {
 		return Version{}, err
@@ -93,7 +95,7 @@ func LocalModel(path string) (files []LocalFile, err error) {
 			return nil, err
 		}
 	}
-	return files, checkSources(path, entries, files)
+	return files, checkDirectory(path, entries, files)
 }
 
 // below lists what belongs to a model in a directory of its own: chat templates by
@@ -119,6 +121,9 @@ func belongsBelow(rel string) bool {
 func localFiles(dir, name string) (files []LocalFile, err error) {
 	if isPickle(name) {
 		return nil, fmt.Errorf("%s: is a pickle file, which may run code when it is read, so it never is; take a safetensors or GGUF version of the model", filepath.Join(dir, name))
+	}
+	if err := checkFile(filepath.Join(dir, name)); err != nil {
+		return nil, err
 	}
 	names, err := partsFrom(name)
 	if err != nil {
@@ -149,27 +154,6 @@ func localFile(dir, name string) (LocalFile, error) {
 		return LocalFile{}, fmt.Errorf("%s: not a regular file", path)
 	}
 	return LocalFile{Abs: path, Rel: name, Size: uint64(info.Size())}, nil
-}
-
-// checkSources refuses a directory that cannot be one model, before it is hashed.
-func checkSources(dir string, entries []os.DirEntry, files []LocalFile) error {
-	var paths []string
-	for _, f := range files {
-		paths = append(paths, f.Rel)
-	}
-	weights := slices.ContainsFunc(paths, func(p string) bool { return strings.HasSuffix(p, ".safetensors") || strings.HasSuffix(p, ".gguf") })
-	for _, e := range entries {
-		if !weights && isPickle(e.Name()) {
-			return fmt.Errorf("%s: its weights are pickle (%s), which may run code when it is read, so it never is; take a safetensors or GGUF version of the model", dir, e.Name())
-		}
-	}
-	if ggufs := GGUFs(paths); len(ggufs) > 1 && !AreParts(ggufs) {
-		return fmt.Errorf("%s: holds %d .gguf files that are not the parts of one; name a file instead of the directory", dir, len(ggufs))
-	}
-	if len(files) == 0 {
-		return fmt.Errorf("%s: no model files (want config.json, tokenizer.json and *.safetensors, or a .gguf file)", dir)
-	}
-	return nil
 }
 
 // GGUFs picks the GGUF files out of a model's paths.
@@ -214,11 +198,6 @@ func partsFrom(name string) ([]string, error) {
 		names[i] = fmt.Sprintf("%s-%05d-of-%s.gguf", m[1], i+1, m[3])
 	}
 	return names, nil
-}
-
-// isPickle knows the names under which torch saves.
-func isPickle(name string) bool {
-	return slices.Contains([]string{".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}, strings.ToLower(filepath.Ext(name)))
 }
 
 func belongs(name string) bool {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -19,6 +21,7 @@ import (
 func advice(err error) string {
 	var refused *api.Error
 	var path *os.PathError
+	var dial *net.OpError
 	switch {
 	case isUntrusted(err):
 		return "the certificate of the fleet's authority is ca.crt in its data directory: copy it to this host and name it with --ca-cert"
@@ -26,6 +29,8 @@ func advice(err error) string {
 		return "that address speaks plain HTTP: begin it with http://"
 	case errors.As(err, &refused):
 		return aboutRefusal(refused)
+	case errors.As(err, &dial) && !errors.Is(err, api.ErrUnreachable):
+		return "check the address, and whether this machine reaches it (HTTPS_PROXY is honoured); another Hub is named with --endpoint"
 	case errors.As(err, &path) && errors.Is(err, os.ErrPermission):
 		return fmt.Sprintf("make %s accessible to this user, or name another place", path.Path)
 	}
@@ -42,6 +47,10 @@ func aboutRefusal(e *api.Error) string {
 		return "that address speaks TLS: begin it with https://"
 	case e.Status == http.StatusNotFound && e.Message == "":
 		return "that address is no coordinator of nanofleet; `nanofleet up` prints the right one"
+	case e.Status == http.StatusConflict && strings.Contains(e.Message, "is used by deployment"):
+		return "`nanofleet undeploy` takes the deployment away first; `nanofleet status` lists them"
+	case e.Status == http.StatusUnprocessableEntity && strings.Contains(e.Message, "no model that can be served"):
+		return "`nanofleet model inspect` shows what the files are; `nanofleet model add --help` says what can be served"
 	case e.Code == "model_not_found":
 		return "`nanofleet status` lists the models that are deployed"
 	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusServiceUnavailable:
@@ -77,15 +86,44 @@ func flagError(c *cobra.Command, err error) error {
 			hint = fmt.Sprintf(", perhaps you mean --%s", best)
 		}
 	}
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if want := kinds[invalid.GetFlag().Value.Type()]; want != "" {
+			err = fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+		}
+	}
 	return usagef("%w%s; see `%s --help`", err, hint, c.CommandPath())
 }
 
+// kinds of values, as people call them.
+var kinds = map[string]string{
+	"int": "a whole number", "int64": "a whole number", "uint32": "a whole number from 0 on", "uint64": "a whole number from 0 on",
+	"float64": "a number", "duration": "a time, as in 90s or 5m", "bool": "true or false",
+}
+
+// byFlag says of a field that the fleet refuses which flag of the command it is.
+func byFlag(c *cobra.Command, err error) error {
+	var refused *api.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	rest, ok := strings.CutPrefix(refused.Message, "validation failed; body.")
+	field, text, _ := strings.Cut(rest, ": ")
+	name := strings.ReplaceAll(field[strings.LastIndex(field, ".")+1:], "_", "-")
+	if !ok || c.Flag(name) == nil {
+		return err
+	}
+	said := *refused
+	said.Message = fmt.Sprintf("--%s: %s; see `%s --help`", name, text, c.CommandPath())
+	return &said
+}
+
 // orNearest adds to "not found" which name was probably meant.
-func orNearest(c *cobra.Command, client *api.Client, err error, name string, from names, next string) error {
+func orNearest(ctx context.Context, client *api.Client, err error, name string, from names, next string) error {
 	if !api.IsNotFound(err) {
 		return err
 	}
-	list, listErr := from(c.Context(), client)
+	list, listErr := from(ctx, client)
 	if listErr != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -39,15 +40,21 @@ measures this fleet.`,
 			if err := load.Validate(); err != nil {
 				return usageError{err}
 			}
+			if err := benchable(c.Context(), client, load.Model); err != nil {
+				return err
+			}
 			r, err := bench.Run(c.Context(), client, load, benchBar(load.Requests))
 			if err != nil {
 				return err
+			}
+			if r.Failed == r.Requests && !o.json {
+				return fmt.Errorf("no request of %d was answered, the first with: %s", r.Failed, r.FirstError)
 			}
 			if err := o.print(c.OutOrStdout(), r, func(w io.Writer) { _ = r.WriteTable(w) }); err != nil {
 				return err
 			}
 			if r.Failed == r.Requests {
-				return fmt.Errorf("all %d requests failed, the first with: %s", r.Failed, r.FirstError)
+				return fmt.Errorf("no request of %d was answered", r.Failed)
 			}
 			return nil
 		},
@@ -65,6 +72,15 @@ measures this fleet.`,
 	f.Uint64Var(&load.Seed, "seed", 1, "of prompts and arrivals")
 	completeFlag(o, cmd, "model", servedNames)
 	return cmd
+}
+
+// benchable refuses a model that an endpoint which lists its models does not have.
+func benchable(ctx context.Context, client *api.Client, model string) error {
+	names, err := client.ServedModels(ctx)
+	if err != nil {
+		return nil // some endpoints have no list; the requests will tell
+	}
+	return oneOf("model", model, names, "`nanofleet status` lists what this fleet serves")
 }
 
 func benchClient(o *options, endpoint string) (*api.Client, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 func chatCommand(o *options) *cobra.Command {
@@ -29,7 +30,7 @@ is one line of JSON.`,
   echo "What is the capital of France?" | nanofleet chat my-llama`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("chat wants at most one model; got %d arguments, see `%s --help`", len(args), c.CommandPath())
+				return usagef("chat wants at most one model; got %s, see `%s --help`", words.Count(len(args), "argument"), c.CommandPath())
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // chatVerb is what can be done within a conversation.
@@ -188,7 +189,7 @@ func (s *session) save(_ context.Context, path string) error {
 	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.errs, "%d messages are in %s; /load %s goes on with them\n", len(s.req.Messages), path, path)
+	fmt.Fprintf(s.errs, "the conversation (%s) is in %s; /load %s goes on with it\n", words.Count(len(s.req.Messages), "message"), path, path)
 	return nil
 }
 
@@ -212,6 +213,6 @@ func (s *session) load(_ context.Context, path string) error {
 	if len(in.Messages) > 0 && in.Messages[0].Role == "system" {
 		s.system = in.Messages[0].Content
 	}
-	fmt.Fprintf(s.errs, "%d messages, with %s; %s goes on\n", len(in.Messages), dash(in.Model), s.req.Model)
+	fmt.Fprintf(s.errs, "%s, with %s; %s goes on\n", words.Count(len(in.Messages), "message"), dash(in.Model), s.req.Model)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // input gives messages, from a person or a pipe.
@@ -171,6 +172,6 @@ func (p *pace) String() string {
 	if d := time.Since(p.first); p.usage.CompletionTokens > 1 && d > tooShort {
 		rate = float64(p.usage.CompletionTokens-1) / d.Seconds()
 	}
-	return fmt.Sprintf("%d tokens, %.1f tok/s, the first after %.2fs; prompt %d tokens, %d of them cached", p.usage.CompletionTokens, rate,
-		p.first.Sub(p.began).Seconds(), p.usage.PromptTokens, p.usage.Details.Cached)
+	return fmt.Sprintf("%s, %.1f tok/s, the first after %.2fs; prompt %s, %d of them cached", words.Count(p.usage.CompletionTokens, "token"), rate,
+		p.first.Sub(p.began).Seconds(), words.Count(p.usage.PromptTokens, "token"), p.usage.Details.Cached)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 func deployCommand(o *options) *cobra.Command {
@@ -40,15 +41,15 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 				as = spec.Model
 			}
 			d, err := client.Deploy(c.Context(), as, spec)
-			if err == nil && wait > 0 {
-				d, err = waitDeployed(c.Context(), client, as, wait)
-			}
 			if err != nil {
-				return orNearest(c, client, err, spec.Model, modelNames, "`nanofleet model ls` lists them")
+				return notDeployed(c, client, err, spec)
 			}
-			return o.print(c.OutOrStdout(), d, func(w io.Writer) {
-				fmt.Fprintf(w, "%s: %d of %d replicas ready\n", d.Name, d.Ready, d.Replicas)
-			})
+			if wait > 0 {
+				if d, err = waitDeployed(c.Context(), client, as, wait); err != nil {
+					return err
+				}
+			}
+			return o.print(c.OutOrStdout(), d, func(w io.Writer) { writeDeployed(w, d) })
 		},
 	}
 	f := cmd.Flags()
@@ -66,6 +67,38 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 	return cmd
 }
 
+// notDeployed says what may be done about a deployment that was refused.
+func notDeployed(c *cobra.Command, client *api.Client, err error, spec api.DeploymentSpec) error {
+	if spec.Version != "" && api.IsNotFound(err) {
+		return fmt.Errorf("%w; `nanofleet model ls` lists models and their versions", err)
+	}
+	err = orNearest(c.Context(), client, err, spec.Model, modelNames, "`nanofleet model ls` lists them")
+	return byFlag(c, err)
+}
+
+// writeDeployed says how far a deployment is, and where to look until it is there.
+func writeDeployed(w io.Writer, d api.Deployment) {
+	fmt.Fprintf(w, "%s: %s ready\n", d.Name, replicas(d))
+	if d.Problem != "" {
+		fmt.Fprintf(w, "%s: %s\n", d.Name, d.Problem)
+	}
+	if !settled(d) {
+		fmt.Fprintln(w, "`nanofleet status --watch` shows how it goes on")
+	}
+}
+
+// replicas says how many of those that are wanted there are; some may be on their way
+// out.
+func replicas(d api.Deployment) string {
+	return fmt.Sprintf("%d of %s", min(d.Ready, d.Replicas), words.Count(d.Replicas, "replica"))
+}
+
+// settled tells whether a deployment is what it shall be: nothing of an earlier one
+// runs beside its replicas, and all of them are ready.
+func settled(d api.Deployment) bool {
+	return d.Problem == "" && d.Ready == d.Replicas && len(d.Instances) == d.Replicas
+}
+
 func undeployCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "undeploy NAME",
@@ -81,12 +114,12 @@ func undeployCommand(o *options) *cobra.Command {
 				return err
 			}
 			err = client.Undeploy(c.Context(), args[0])
-			return orNearest(c, client, err, args[0], deploymentNames, "`nanofleet status` lists them")
+			return orNearest(c.Context(), client, err, args[0], deploymentNames, "`nanofleet status` lists them")
 		},
 	}
 }
 
-// waitDeployed waits until every replica is ready. It reports each change of an
+// waitDeployed waits until every replica is ready and nothing else runs. It reports each change of an
 // instance's state on standard error.
 func waitDeployed(ctx context.Context, client *api.Client, name string, limit time.Duration) (api.Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -98,13 +131,13 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 		if err != nil {
 			return d, err
 		}
-		if d.Ready >= d.Replicas {
+		if settled(d) {
 			return d, nil
 		}
 		reportChanges(bar, said, d)
 		select {
 		case <-ctx.Done():
-			return d, fmt.Errorf("%s: %d of %d replicas ready after %s%s", name, d.Ready, d.Replicas, limit, why(d))
+			return d, fmt.Errorf("%s: %s ready after %s%s; `nanofleet status --watch` shows how it goes on", name, replicas(d), limit, why(d))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -32,7 +32,7 @@ func keyCreate(o *options) *cobra.Command {
 			spec.Name = args[0]
 			k, err := client.CreateKey(c.Context(), spec)
 			if err != nil {
-				return err
+				return byFlag(c, err)
 			}
 			return o.print(c.OutOrStdout(), k, func(w io.Writer) { fmt.Fprintln(w, k.Secret) })
 		},
@@ -80,7 +80,7 @@ func keyRevoke(o *options) *cobra.Command {
 				return err
 			}
 			err = client.RevokeKey(c.Context(), args[0])
-			return orNearest(c, client, err, args[0], keyIDs, "`nanofleet key ls` lists them")
+			return orNearest(c.Context(), client, err, args[0], keyIDs, "`nanofleet key ls` lists them")
 		},
 	}
 }

@@ -59,7 +59,7 @@ func modelRemove(o *options) *cobra.Command {
 				return err
 			}
 			err = client.RemoveModel(c.Context(), args[0])
-			return orNearest(c, client, err, args[0], modelNames, "`nanofleet model ls` lists them")
+			return orNearest(c.Context(), client, err, args[0], modelNames, "`nanofleet model ls` lists them")
 		},
 	}
 }

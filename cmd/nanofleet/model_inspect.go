@@ -13,6 +13,7 @@ import (
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/inspect"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 func modelInspect(o *options) *cobra.Command {
@@ -53,7 +54,8 @@ func (s *sourceFlags) inspect(ctx context.Context, o *options, ref string, tenso
 		if err != nil {
 			return api.Inspection{}, err
 		}
-		return client.Inspect(ctx, name, version, tensors)
+		in, err := client.Inspect(ctx, name, version, tensors)
+		return in, orNearest(ctx, client, err, name, modelNames, "a path wants a / in it")
 	}
 	path, m, done, err := s.look(ctx, ref)
 	defer done()
@@ -74,7 +76,7 @@ func tell(w io.Writer, in api.Inspection) {
 		fmt.Fprintf(w, "%s\t%s\n", key, fmt.Sprintf(format, args...))
 	}
 	row("name", "%s", printable(in.Name))
-	row("format", "%s, %d files, %s", in.Format, len(in.Files), size(in.Size))
+	row("format", "%s, %s, %s", in.Format, words.Count(len(in.Files), "file"), size(in.Size))
 	if in.Origin.Source != "" {
 		row("source", "%s%s", in.Origin.Source, at(in.Origin.Revision))
 	}
@@ -86,14 +88,14 @@ func tell(w io.Writer, in api.Inspection) {
 	}
 	row("parameters", "%s (%d)", count(in.Parameters), in.Parameters)
 	if s := in.Shape; s != nil {
-		row("context", "%d tokens, %s of KV a token in 16 bits", in.Context, size(s.KVPerToken))
-		row("shape", "%d layers, hidden %d, ffn %d, heads %d, kv heads %d of %d, vocabulary %d", s.Layers, s.Hidden, s.FFN, s.Heads, s.KVHeads, s.HeadDim, s.Vocab)
+		row("context", "%s, %s of KV a token in 16 bits", words.Count(in.Context, "token"), size(s.KVPerToken))
+		row("shape", "%s, hidden %d, ffn %d, heads %d, kv heads %d of %d, vocabulary %d", words.Count(s.Layers, "layer"), s.Hidden, s.FFN, s.Heads, s.KVHeads, s.HeadDim, s.Vocab)
 	}
 	for _, t := range in.Quantisation {
-		row("type "+t.Type, "%d tensors, %s parameters, %s", t.Tensors, count(t.Parameters), size(t.Bytes))
+		row("type "+t.Type, "%s, %s parameters, %s", words.Count(t.Tensors, "tensor"), count(t.Parameters), size(t.Bytes))
 	}
 	if t := in.Tokenizer; t != nil {
-		row("tokenizer", "%s %s, %d tokens, begins with %q, ends with %q", printable(t.Kind), printable(t.Splitter), t.Vocab, t.BOS, t.EOS)
+		row("tokenizer", "%s %s, %s, begins with %q, ends with %q", printable(t.Kind), printable(t.Splitter), words.Count(t.Vocab, "token"), t.BOS, t.EOS)
 	}
 	row("template", "%s", templates(in))
 	if in.Pooling != "" {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,10 +50,8 @@ func (s *sourceFlags) look(ctx context.Context, ref string) (path string, m *sou
 		return "", nil, none, err
 	}
 	if !source.IsRemote(ref) {
-		if _, err := os.Stat(ref); errors.Is(err, os.ErrNotExist) {
-			return "", nil, none, fmt.Errorf("%w; want a path on this machine, the name of a model of the fleet, %s", err, source.Forms)
-		}
-		return ref, nil, none, nil
+		_, err := localModel(ref, "the name of a model of the fleet, ")
+		return ref, nil, none, err
 	}
 	if m, err = s.resolve(ctx, ref); err != nil {
 		return "", nil, none, err

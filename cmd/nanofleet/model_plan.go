@@ -12,6 +12,7 @@ import (
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/inspect"
 	"github.com/nanofleet/nanofleet/engine/model"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // planFlags are the device and the load to plan for.
@@ -143,7 +144,8 @@ func (p *planFlags) plan(ctx context.Context, o *options, ref string, spec api.P
 		if err != nil {
 			return api.Plan{}, err
 		}
-		return client.PlanModel(ctx, name, version, spec)
+		plan, err := client.PlanModel(ctx, name, version, spec)
+		return plan, orNearest(ctx, client, err, name, modelNames, "a path wants a / in it")
 	}
 	path, _, done, err := p.from.look(ctx, ref)
 	defer done()
@@ -164,16 +166,16 @@ func (p *planFlags) tell(w io.Writer, ref string, plan api.Plan) {
 		what  string
 		bytes uint64
 	}{{"weights", f.Weights}, {"KV", f.KV}, {"activations", f.Activations}, {"workspace", f.Workspace}, {"total", f.Total}, {"usable", plan.Memory}} {
-		fmt.Fprintf(w, "%s\t%s\t%d bytes\n", r.what, size(r.bytes), r.bytes)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.what, size(r.bytes), words.Count(r.bytes, "byte"))
 	}
-	load := fmt.Sprintf("%d sequences of %d tokens", plan.Concurrency, plan.Context)
+	load := fmt.Sprintf("%s of %s", words.Count(plan.Concurrency, "sequence"), words.Count(plan.Context, "token"))
 	if plan.Fits {
 		fmt.Fprintf(w, "fits\tyes\t%s, %s to spare\n", load, size(plan.Spare))
 	} else {
 		fmt.Fprintf(w, "fits\tno\t%s, %s are lacking\n", load, size(plan.Lacking))
 	}
-	fmt.Fprintf(w, "at %d tokens\t%d\tsequences at once at most\n", plan.Context, plan.Sequences)
-	fmt.Fprintf(w, "at %d sequences\t%d\ttokens each at most\n", plan.Concurrency, plan.LargestContext)
+	fmt.Fprintf(w, "at %s\t%d\t%s at once at most\n", words.Count(plan.Context, "token"), plan.Sequences, words.Form(plan.Sequences, "sequence"))
+	fmt.Fprintf(w, "at %s\t%d\ttokens each at most\n", words.Count(plan.Concurrency, "sequence"), plan.LargestContext)
 	if b := plan.Bound; b != nil {
 		fmt.Fprintf(w, "memory bound\t%.0f tok/s\tone short sequence; %.0f tok/s all of them at full length\n", b.One, b.All)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/inspect"
 	"github.com/nanofleet/nanofleet/internal/source"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // sourceFlags say how the source of a model is reached.
@@ -109,7 +111,7 @@ func (s *sourceFlags) add(ctx context.Context, client *api.Client, name, ref str
 	if v, ok, err := known(ctx, client, name, m); err != nil || ok {
 		return v, err
 	}
-	fmt.Fprintf(os.Stderr, "%s%s: %d files, %s\n", m.Source, at(m.Revision), len(m.Files), size(m.Bytes()))
+	fmt.Fprintf(os.Stderr, "%s%s: %s, %s\n", m.Source, at(m.Revision), words.Count(len(m.Files), "file"), size(m.Bytes()))
 	if err := s.bring(ctx, m, progress); err != nil {
 		return api.Version{}, err
 	}
@@ -159,14 +161,31 @@ func known(ctx context.Context, client *api.Client, name string, m *source.Model
 }
 
 func addLocal(ctx context.Context, client *api.Client, name, path string, progress api.Progress) (api.Version, error) {
-	files, err := api.LocalModel(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return api.Version{}, fmt.Errorf("%w; want a path on this machine, %s", err, source.Forms)
-	}
+	files, err := localModel(path, "")
 	if err != nil {
 		return api.Version{}, err
 	}
-	return client.AddFiles(ctx, name, files, api.Origin{Licence: licence(path)}, progress)
+	v, err := client.AddFiles(ctx, name, files, api.Origin{Licence: licence(path)}, progress)
+	return v, ofPath(path, err)
+}
+
+// localModel lists the files of a model on this machine; what else a reference may be is
+// said of one that is nothing.
+func localModel(path, other string) ([]api.LocalFile, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w; want a path on this machine, %s%s", err, other, source.Forms)
+	}
+	return api.LocalModel(path)
+}
+
+// ofPath says of a refusal of what the files hold where they lie: the fleet knows
+// their names in the model alone.
+func ofPath(path string, err error) error {
+	var refused *api.Error
+	if !errors.As(err, &refused) || refused.Status != http.StatusUnprocessableEntity {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // licence is what the files of a model say of theirs; what is wrong with the files, the

@@ -66,7 +66,7 @@ instances are placed elsewhere. It can join again with a new token and a new dir
 				return err
 			}
 			err = client.RevokeNode(c.Context(), args[0])
-			return orNearest(c, client, err, args[0], nodeNames, "`nanofleet node ls` lists them")
+			return orNearest(c.Context(), client, err, args[0], nodeNames, "`nanofleet node ls` lists them")
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // options are the flags every verb has.
@@ -117,7 +118,7 @@ func commandNames(c *cobra.Command) (list []string) {
 func exactly(n int, names string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s wants %s; got %d arguments, see `%s --help`", c.CommandPath(), names, len(args), c.CommandPath())
+			return usagef("%s wants %s; got %s, see `%s --help`", c.CommandPath(), names, words.Count(len(args), "argument"), c.CommandPath())
 		}
 		if slices.Contains(args, "") {
 			return usagef("%s wants %s; got an empty one, see `%s --help`", c.CommandPath(), names, c.CommandPath())

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -111,6 +112,9 @@ func TestAdvice(t *testing.T) {
 		"log/coordinator.log":     &api.Error{Status: 500, Message: "internal error"},
 		"--ca-cert":               x509.UnknownAuthorityError{},
 		"http://":                 errors.New("http: server gave HTTP response to HTTPS client"),
+		"nanofleet undeploy":      &api.Error{Status: 409, Message: `model "x": conflict: version v is used by deployment "x"`},
+		"model inspect":           &api.Error{Status: 422, Message: "the files are no model that can be served: x"},
+		"check the address":       &net.OpError{Op: "dial", Err: errors.New("refused")},
 		"accessible to this user": &os.PathError{Op: "open", Path: "/x", Err: os.ErrPermission},
 	} {
 		if got := advice(fmt.Errorf("wrapped: %w", err)); !strings.Contains(got, says) {
@@ -119,5 +123,59 @@ func TestAdvice(t *testing.T) {
 	}
 	if got := advice(errors.New("anything else")); got != "" {
 		t.Errorf("advice on anything: %q", got)
+	}
+}
+
+// A value that a flag cannot take is answered with what it takes, without the words of
+// the library that reads it; a field that the fleet refuses with the flag that set it.
+func TestRefusedFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--temperature \"hot\": want a number; see `nanofleet chat --help`": {"chat", "--temperature", "hot"},
+		"--seed \"1.5\": want a whole number; see":                          {"chat", "--seed", "1.5"},
+		"--wait \"5\": want a time, as in 90s or 5m; see":                   {"deploy", "x", "--wait", "5"},
+		"--context \"-1\": want a whole number from 0 on; see":              {"deploy", "x", "--context", "-1"},
+		"--stats \"perhaps\": want true or false; see":                      {"chat", "--stats=perhaps"},
+	} {
+		root := newRoot()
+		root.SetArgs(args)
+		if err := root.Execute(); err == nil || !strings.HasPrefix(err.Error(), want) || exitCode(err) != exitUsage {
+			t.Errorf("%q: %v, want %q", args, err, want)
+		}
+	}
+	deploy, _, err := newRoot().Find([]string{"deploy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for message, want := range map[string]string{
+		"validation failed; body.options.max_running: expected number <= 9 (got 10)": "--max-running: expected number <= 9 (got 10); see `nanofleet deploy --help`",
+		"validation failed; body.replicas: expected number >= 0 (got -1)":            "--replicas: expected number >= 0 (got -1); see `nanofleet deploy --help`",
+		"validation failed; body.odd: expected more":                                 "validation failed; body.odd: expected more",
+		"no such model": "no such model",
+	} {
+		if got := byFlag(deploy, &api.Error{Status: 422, Message: message}); got.Error() != want || exitCode(got) != exitRefused {
+			t.Errorf("%s: %v, want %q", message, got, want)
+		}
+	}
+}
+
+// A deployment is there once nothing else is: neither replicas of earlier options nor
+// such as are on their way out.
+func TestSettled(t *testing.T) {
+	one := []api.Instance{{}}
+	for _, c := range []struct {
+		d    api.Deployment
+		want bool
+		says string
+	}{
+		{api.Deployment{Replicas: 1, Ready: 1, Instances: one}, true, "1 of 1 replica"},
+		{api.Deployment{}, true, "0 of 0 replicas"},
+		{api.Deployment{Replicas: 1, Instances: one}, false, "0 of 1 replica"},
+		{api.Deployment{Replicas: 1, Ready: 1, Instances: []api.Instance{{}, {}}}, false, "1 of 1 replica"},
+		{api.Deployment{Replicas: 1, Ready: 3, Instances: []api.Instance{{}, {}, {}}}, false, "1 of 1 replica"},
+		{api.Deployment{Replicas: 1, Ready: 1, Instances: one, Problem: "no node has a device"}, false, "1 of 1 replica"},
+	} {
+		if settled(c.d) != c.want || replicas(c.d) != c.says {
+			t.Errorf("%+v: settled %v, %q; want %v, %q", c.d, settled(c.d), replicas(c.d), c.want, c.says)
+		}
 	}
 }

@@ -162,7 +162,10 @@ func (u *upFlags) background(ctx context.Context, o *options, out io.Writer) err
 	default:
 		return err
 	}
-	return u.introduce(ctx, o, out)
+	if err := u.introduce(ctx, o, out); err != nil {
+		return fmt.Errorf("%w\nthe fleet itself runs on; `nanofleet down --data %s` stops it", err, o.data)
+	}
+	return nil
 }
 
 // spawn starts `nanofleet up` in a session of its own, so that it outlives the

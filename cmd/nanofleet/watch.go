@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nanofleet/nanofleet/api"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // watch shows the status again and again.
@@ -108,7 +109,7 @@ func (s *screen) show(text string) error {
 func fit(text string, width, height int) []string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if len(lines) > height {
-		lines = append(lines[:max(0, height-1)], fmt.Sprintf("... %d lines more", len(lines)-height+1))
+		lines = append(lines[:max(0, height-1)], fmt.Sprintf("... %s more", words.Count(len(lines)-height+1, "line")))
 	}
 	for i, line := range lines {
 		if r := []rune(line); len(r) > width {

@@ -13,6 +13,7 @@ import (
 	"github.com/nanofleet/nanofleet/engine/model"
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/engine/weights"
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // Model describes the model at path: a GGUF file, the first part of a split one, or a
@@ -119,9 +120,9 @@ func render(value any) string {
 	case string:
 		s = v
 	case []string:
-		return fmt.Sprintf("%d strings", len(v))
+		return words.Count(len(v), "string")
 	case []any:
-		return fmt.Sprintf("%d values", len(v))
+		return words.Count(len(v), "value")
 	case map[string]any:
 		b, _ := json.Marshal(v) // of what was JSON before
 		s = string(b)

@@ -75,7 +75,7 @@ func TestModelThatCannotBeServed(t *testing.T) {
 		in.Architecture != "MysteryForCausalLM" || in.Licence != "mit" || len(in.Quantisation) == 0 || in.Parameters == 0 || in.Metadata["hidden_size"] != "64" {
 		t.Errorf("%+v, %v", in, err)
 	}
-	if _, err := Model(t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "no model files") {
+	if _, err := Model(t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "holds no weights") {
 		t.Errorf("an empty directory: %v", err)
 	}
 	bad := filepath.Join(t.TempDir(), "x.gguf")

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nanofleet/nanofleet/testing/tiny"
 )
 
 // mistake is a command that cannot work, its exit code, and what its error must say:
@@ -31,10 +33,19 @@ func TestMistakes(t *testing.T) {
 	}
 	defer taken.Close()
 	noise := filepath.Join(dir, "noise.gguf")
+	cut := filepath.Join(dir, "cut.gguf")
 	file := filepath.Join(dir, "file")
-	if err := errors.Join(os.WriteFile(noise, bytes.Repeat([]byte{7}, 5000), 0o600), os.WriteFile(file, nil, 0o600)); err != nil {
+	bare := filepath.Join(dir, "bare")
+	if err := os.Mkdir(bare, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	for path, b := range map[string][]byte{bare + "/config.json": []byte("{}"), bare + "/model.safetensors": []byte("x"), noise: bytes.Repeat([]byte{7}, 5000), cut: []byte("GGUF\x03\x00\x00\x00"), file: nil} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside := &fleet{t: t, data: t.TempDir()}
+	t.Cleanup(beside.down)
 	user := strings.TrimSpace(f.must("key", "create", "app"))
 	plain := strings.TrimPrefix(f.base, "http://")
 	secure := &fleet{t: t, data: t.TempDir()}
@@ -64,13 +75,26 @@ func TestMistakes(t *testing.T) {
 		{name: "deploy a misspelt model", args: []string{"deploy", "tniy"}, code: 4, says: []string{`"tniy"`, `perhaps you mean "tiny"`, "nanofleet model add"}},
 		{name: "undeploy what is not there", args: []string{"undeploy", "tyni"}, code: 4, says: []string{`perhaps you mean "tiny"`, "nanofleet status"}},
 		{name: "remove what is not there", args: []string{"model", "rm", "nothing-like-it"}, code: 4, says: []string{"tiny", "nanofleet model ls"}},
-		{name: "remove what runs", args: []string{"model", "rm", "tiny"}, code: 4, says: []string{"tiny", "deployment"}},
+		{name: "remove what runs", args: []string{"model", "rm", "tiny"}, code: 4, says: []string{"tiny", "deployment", "nanofleet undeploy"}},
 		{name: "revoke what is not there", args: []string{"key", "revoke", "x"}, code: 4, says: []string{"not found", "nanofleet key ls"}},
 		{name: "remove no host", args: []string{"node", "rm", "x"}, code: 4, says: []string{"not found", "nanofleet node ls"}},
-		{name: "unknown version", args: []string{"deploy", "tiny", "--version", "v-0"}, code: 4, says: []string{"v-0"}},
+		{name: "unknown version", args: []string{"deploy", "tiny", "--version", "v-0"}, code: 4, says: []string{"v-0", "nanofleet model ls"}},
 		{name: "no such file", args: []string{"model", "add", dir + "/none.gguf", "--name", "x"}, code: 1, says: []string{"none.gguf", "hf:org/name"}},
-		{name: "no model", args: []string{"model", "add", noise, "--name", "x"}, code: 4, says: []string{"noise.gguf", "not a file of this format"}},
-		{name: "bad name", args: []string{"model", "add", noise, "--name", "a b"}, code: 4, says: []string{"a b"}},
+		{name: "no model", args: []string{"model", "add", noise, "--name", "x"}, code: 1, says: []string{noise, "GGUF", "Hugging Face directory"}},
+		{name: "a damaged model", args: []string{"model", "add", cut, "--name", "x"}, code: 4, says: []string{cut, "nanofleet model inspect"}},
+		{name: "no tokenizer", args: []string{"model", "add", bare, "--name", "x"}, code: 1, says: []string{bare, "tokenizer.json", "copy it"}},
+		{name: "inspect no model", args: []string{"model", "inspect", "/etc/hostname"}, code: 1, says: []string{"/etc/hostname", "GGUF", "Hugging Face directory"}},
+		{name: "inspect a misspelt model", args: []string{"model", "inspect", "tniy"}, code: 4, says: []string{`perhaps you mean "tiny"`, "nanofleet model ls"}},
+		{name: "plan a misspelt model", args: []string{"model", "plan", "tniy", "--gpu", "h100"}, code: 4, says: []string{`perhaps you mean "tiny"`, "nanofleet model ls"}},
+		{name: "plan for no such card", args: []string{"model", "plan", "tiny", "--gpu", "h1000"}, code: 2, says: []string{"h1000", "h100-pcie", "--memory"}},
+		{name: "a source out of reach", args: []string{"model", "add", "http://127.0.0.1:1/x.gguf"}, code: 1, says: []string{"127.0.0.1:1", "check the address"}},
+		{name: "replicas below none", args: []string{"deploy", "tiny", "--replicas", "-1"}, code: 4, says: []string{"--replicas", "-1", "0", "nanofleet deploy --help"}},
+		{name: "no such backend", args: []string{"deploy", "tiny", "--backend", "abacus"}, code: 4, says: []string{"--backend", "abacus", "cpu", "nanofleet deploy --help"}},
+		{name: "no such role", args: []string{"key", "create", "a", "--role", "boss"}, code: 4, says: []string{"--role", "boss", "admin", "nanofleet key create --help"}},
+		{name: "bench a misspelt model", args: []string{"bench", "--model", "tniy"}, code: 2, says: []string{`perhaps you mean "tiny"`, "nanofleet status"}},
+		{name: "no number", args: []string{"chat", "tiny", "--temperature", "hot"}, code: 2, says: []string{"--temperature", "hot", "want a number", "nanofleet chat --help"}},
+		{name: "up with no model", args: []string{"up", "--model", noise, "--detach", "--data", beside.data, "--api", "127.0.0.1:0"}, code: 1, says: []string{noise, "GGUF", "nanofleet down --data " + beside.data}},
+		{name: "bad name", args: []string{"model", "add", tiny.GGUF(), "--name", "a b"}, code: 4, says: []string{"a b"}},
 		{name: "port taken", args: []string{"up", "--api", taken.Addr().String(), "--data", t.TempDir()}, code: 1, says: []string{"in use", "--api"}},
 		{name: "port taken, in the background", args: []string{"up", "--api", taken.Addr().String(), "--data", t.TempDir(), "--detach"}, code: 1, says: []string{"in use", "--api"}},
 		{name: "no port", args: []string{"up", "--api", "localhost", "--data", dir}, code: 2, says: []string{"localhost", "host:port"}},
@@ -85,6 +109,7 @@ func TestMistakes(t *testing.T) {
 		{name: "agent without a token", args: []string{"agent", "--data", t.TempDir(), "--coordinators", "127.0.0.1:1"}, code: 1, says: []string{"token"}},
 		{name: "coordinator of no fleet", args: []string{"coordinator", "--data", t.TempDir(), "--api", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}, code: 1, says: []string{"--bootstrap"}},
 		{name: "engine without a socket", args: []string{"engine"}, code: 2, says: []string{"--socket", "--help"}},
+		{name: "a backend nobody has", args: []string{"deploy", "tiny", "--as", "quick", "--backend", "cuda", "--wait", "1s"}, code: 1, says: []string{"cuda", "0 of 1 replica ready", "nanofleet status"}},
 	} {
 		f.make(m)
 	}

@@ -191,7 +191,7 @@ func TestCommandLine(t *testing.T) {
 		"an empty id":         {[]string{"key", "revoke", ""}, 2},
 		"no address":          {[]string{"status", "--server", "ftp://x"}, 2},
 		"no temperature":      {[]string{"chat", "tiny", "--temperature", "NaN"}, 2},
-		"bench of nothing":    {[]string{"bench", "--model", "none", "--requests", "2"}, 1},
+		"bench of nothing":    {[]string{"bench", "--model", "none", "--requests", "2"}, 2},
 		"no such model file":  {[]string{"up", "--api", "127.0.0.1:0", "--model", "/nonexistent.gguf"}, 2},
 		"no such certificate": {[]string{"up", "--api", "127.0.0.1:0", "--tls-cert", "/nonexistent.pem", "--tls-key", "/nonexistent.pem"}, 2},
 	} {

@@ -1,0 +1,2 @@
+// Package words says numbers of things as people do.
+package words
