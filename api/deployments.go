@@ -16,6 +16,8 @@ type EngineOptions struct {
 	Invariant     bool   `json:"invariant,omitempty" doc:"demand bits that never depend on the batch"`
 	Queue         uint32 `json:"queue,omitempty" doc:"requests held beyond those that run" maximum:"65536"`
 	StepLimitS    uint32 `json:"step_limit_s,omitempty" doc:"seconds after which a step counts as hung and its engine is replaced; absent: 30 on cuda, else 600" maximum:"86400"`
+	Quant         string `json:"quant,omitempty" doc:"how weights are quantised as they are loaded; absent: as they come" enum:"none,fp8,int4"`
+	KVDType       string `json:"kv_dtype,omitempty" doc:"element type of the KV; absent: the backend's own, bf16 on cuda, f16 on cpu" enum:"bf16,fp8,f16,f32"`
 }
 
 // DeploymentSpec is what an operator asks for.

@@ -85,6 +85,8 @@ type PlanSpec struct {
 	Context     uint32 `json:"context,omitempty" doc:"longest sequence in tokens; absent: the model's own"`
 	Concurrency uint32 `json:"concurrency,omitempty" doc:"sequences of that length at once; absent: 1" maximum:"1024"`
 	StepTokens  uint32 `json:"step_tokens,omitempty" doc:"token budget of one step; absent: the backend's default" maximum:"65536"`
+	Quant       string `json:"quant,omitempty" doc:"how weights are quantised as they are loaded" enum:"none,fp8,int4"`
+	KVDType     string `json:"kv_dtype,omitempty" doc:"element type of the KV; absent: the backend's own" enum:"bf16,fp8,f16,f32"`
 }
 
 // Plan is what a model needs on a device, to the byte that an engine reports once it

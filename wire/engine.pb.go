@@ -33,8 +33,8 @@ type EngineOptions struct {
 	Isa           string                 `protobuf:"bytes,7,opt,name=isa,proto3" json:"isa,omitempty"` // cpu: "plain", "avx2", "avx512"
 	NoPrefixCache bool                   `protobuf:"varint,8,opt,name=no_prefix_cache,json=noPrefixCache,proto3" json:"no_prefix_cache,omitempty"`
 	Invariant     bool                   `protobuf:"varint,9,opt,name=invariant,proto3" json:"invariant,omitempty"`
-	Quant         string                 `protobuf:"bytes,10,opt,name=quant,proto3" json:"quant,omitempty"` // "", "fp8", "int4": quantise at load
-	KvDtype       string                 `protobuf:"bytes,11,opt,name=kv_dtype,json=kvDtype,proto3" json:"kv_dtype,omitempty"`
+	Quant         string                 `protobuf:"bytes,10,opt,name=quant,proto3" json:"quant,omitempty"`                                // "", "none", "fp8", "int4": quantise at load
+	KvDtype       string                 `protobuf:"bytes,11,opt,name=kv_dtype,json=kvDtype,proto3" json:"kv_dtype,omitempty"`             // "" = the backend's own; "bf16", "fp8", "f16", "f32"
 	Queue         uint32                 `protobuf:"varint,12,opt,name=queue,proto3" json:"queue,omitempty"`                               // requests an engine holds beyond those it runs
 	StepLimitS    uint32                 `protobuf:"varint,13,opt,name=step_limit_s,json=stepLimitS,proto3" json:"step_limit_s,omitempty"` // seconds after which a step hangs and the engine is replaced; 0 = 30 on cuda, else 600
 	unknownFields protoimpl.UnknownFields

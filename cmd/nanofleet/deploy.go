@@ -63,6 +63,8 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 	f.Uint64Var(&spec.Options.KVBytes, "kv-bytes", 0, "bytes of the KV pool, see `nanofleet model plan` (default: four sequences of full length, within half the memory)")
 	f.Uint32Var(&spec.Options.Threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
 	f.DurationVar(&stepLimit, "step-limit", 0, "how long a step may take before its engine counts as hung and is replaced (default: 30s on cuda, else 10m)")
+	f.StringVar(&spec.Options.Quant, "quant", "", quantUsage)
+	f.StringVar(&spec.Options.KVDType, "kv-dtype", "", kvDTypeUsage)
 	f.BoolVar(&spec.Options.NoPrefixCache, "no-prefix-cache", false, "compute every prompt anew")
 	return cmd
 }
@@ -98,6 +100,12 @@ func replicas(d api.Deployment) string {
 func settled(d api.Deployment) bool {
 	return d.Problem == "" && d.Ready == d.Replicas && len(d.Instances) == d.Replicas
 }
+
+// What precision may be; a backend refuses what it does not have.
+const (
+	quantUsage   = "quantise weights as they are loaded: none, fp8 or int4 (default: as they come)"
+	kvDTypeUsage = "element type of the KV: bf16, fp8, f16 or f32 (default: the backend's own)"
+)
 
 func undeployCommand(o *options) *cobra.Command {
 	return &cobra.Command{

@@ -67,20 +67,20 @@ GPUs: ` + cardNames() + `.`,
 	f.StringVar(&p.context, "context", "", "longest sequence in tokens, as in 32k (default: the model's own)")
 	f.Uint32Var(&p.concurrency, "concurrency", 1, "sequences of that length at once")
 	f.Uint32Var(&p.step, "step-tokens", 0, "token budget of one step (default: the backend's)")
-	f.StringVar(&p.quant, "quant", "", "quantise at load: no backend does yet")
-	f.StringVar(&p.kvDType, "kv-dtype", "", "element type of the KV: the backend's own is the only one yet")
+	f.StringVar(&p.quant, "quant", "", quantUsage)
+	f.StringVar(&p.kvDType, "kv-dtype", "", kvDTypeUsage)
 	outputFlag(f, &p.output)
 	return cmd
 }
 
 // spec turns flags into what is asked of the planner.
 func (p *planFlags) spec(asked bool) (api.PlanSpec, error) {
-	spec := api.PlanSpec{Backend: "cuda", Concurrency: p.concurrency, StepTokens: p.step}
+	spec := api.PlanSpec{Backend: "cuda", Concurrency: p.concurrency, StepTokens: p.step, Quant: p.quant, KVDType: p.kvDType}
 	if p.cpu {
 		spec.Backend = "cpu"
 	}
-	if err := p.refuse(spec.Backend); err != nil {
-		return spec, err
+	if _, _, err := model.Precision(spec.Backend, p.quant, p.kvDType); err != nil {
+		return spec, usageError{err}
 	}
 	if asked && p.concurrency == 0 {
 		return spec, usagef("--concurrency 0: want 1 to 1024")
@@ -92,18 +92,6 @@ func (p *planFlags) spec(asked bool) (api.PlanSpec, error) {
 		}
 	}
 	return spec, p.device(&spec)
-}
-
-// refuse says what no backend honours yet, rather than plan what would not come true.
-func (p *planFlags) refuse(backend string) error {
-	own := map[string]string{"cuda": "bf16", "cpu": "f16"}[backend]
-	if p.quant != "" {
-		return usagef("--quant %s: no backend quantises at load; plan a file that is quantised already, as in hf:org/name-GGUF:Q4_K_M", p.quant)
-	}
-	if p.kvDType != "" && p.kvDType != "auto" && p.kvDType != own {
-		return usagef("--kv-dtype %s: backend %s keeps KV in %s and has no other yet", p.kvDType, backend, own)
-	}
-	return nil
 }
 
 // device finds memory and speed of what is planned for.
@@ -181,8 +169,10 @@ func (p *planFlags) tell(w io.Writer, ref string, plan api.Plan) {
 	}
 	if name, version, ok := inFleet(ref); ok && plan.Fits {
 		deploy := fmt.Sprintf("%s deploy %s --backend %s --context %d --max-running %d --kv-bytes %d", os.Args[0], name, plan.Backend, plan.Context, plan.Concurrency, plan.Options.KVBytes)
-		if version != "" {
-			deploy += " --version " + version
+		for _, f := range [][2]string{{"--quant", plan.Options.Quant}, {"--kv-dtype", plan.Options.KVDType}, {"--version", version}} {
+			if f[1] != "" {
+				deploy += " " + f[0] + " " + f[1]
+			}
 		}
 		fmt.Fprintf(w, "deploy so\t%s\n", deploy)
 	}

@@ -202,6 +202,10 @@ func TestModelAndDeployment(t *testing.T) {
 	refused(t, err, 404, "none")
 	_, err = c.Deploy(ctx, "chat", api.DeploymentSpec{Model: "tiny", Replicas: -1})
 	refused(t, err, 422, "replicas")
+	_, err = c.Deploy(ctx, "chat", api.DeploymentSpec{Model: "tiny", Replicas: 1, Options: api.EngineOptions{Backend: "cpu", Quant: "int4"}})
+	refused(t, err, 422, `quant: "int4", backend cpu has only none`)
+	_, err = c.Deploy(ctx, "chat", api.DeploymentSpec{Model: "tiny", Replicas: 1, Options: api.EngineOptions{KVDType: "f64"}})
+	refused(t, err, 422, "kv_dtype")
 	refused(t, c.RemoveModel(ctx, "tiny"), 409, "chat")
 	if err := c.Undeploy(ctx, "chat"); err != nil {
 		t.Error(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/state"
+	"github.com/nanofleet/nanofleet/engine/model"
 )
 
 func (s *server) deployments(a huma.API) {
@@ -40,6 +41,9 @@ func (s *server) putDeployment(ctx context.Context, req *struct {
 		return nil, err
 	}
 	project, spec := caller(ctx).Project, req.Body
+	if err := checkPrecision(spec.Options); err != nil {
+		return nil, err
+	}
 	version, err := pickVersion(s.Replica.Snapshot(), project, spec)
 	if err != nil {
 		return nil, err
@@ -58,6 +62,18 @@ func (s *server) putDeployment(ctx context.Context, req *struct {
 		return nil, huma.Error409Conflict(fmt.Sprintf("deployment %q was removed meanwhile", req.Name))
 	}
 	return reply(s.deploymentView(snap, stored)), nil
+}
+
+// checkPrecision refuses what the backend that is asked for does not do; of one that is
+// not said, placement tells it.
+func checkPrecision(o api.EngineOptions) error {
+	if o.Backend == "" {
+		return nil
+	}
+	if _, _, err := model.Precision(o.Backend, o.Quant, o.KVDType); err != nil {
+		return huma.Error422UnprocessableEntity(err.Error())
+	}
+	return nil
 }
 
 // pickVersion resolves the spec's version, the newest when it names none.

@@ -49,6 +49,7 @@ func engineOptions(o state.EngineOptions) *wire.EngineOptions {
 		Backend: o.Backend, Context: o.Context, MaxRunning: o.MaxRunning, StepTokens: o.StepTokens,
 		KvBytes: o.KVBytes, Threads: o.Threads, Isa: o.ISA, NoPrefixCache: o.NoPrefixCache,
 		Invariant: o.Invariant, Queue: o.Queue, StepLimitS: o.StepLimitS,
+		Quant: o.Quant, KvDtype: o.KVDType,
 	}
 }
 

@@ -21,7 +21,11 @@ func finalised(t *testing.T, path string, p api.Plan) api.Footprint {
 	}
 	defer m.Close()
 	o := p.Options
-	_, limits, err := model.Size(&m.Meta, "cpu", model.Options{Context: o.Context, MaxRunning: o.MaxRunning, StepTokens: o.StepTokens, KVBytes: o.KVBytes}, p.Memory)
+	_, kv, err := model.Precision("cpu", o.Quant, o.KVDType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, limits, err := model.Size(&m.Meta, "cpu", model.Options{KVDType: kv, Context: o.Context, MaxRunning: o.MaxRunning, StepTokens: o.StepTokens, KVBytes: o.KVBytes}, p.Memory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +55,11 @@ func finalised(t *testing.T, path string, p api.Plan) api.Footprint {
 // What a plan says is what an engine takes, to the byte.
 func TestPlanIsWhatAnEngineTakes(t *testing.T) {
 	for _, path := range []string{tiny.GGUF(), tiny.Dir()} {
-		for _, c := range []struct{ context, n uint32 }{{0, 1}, {512, 7}, {100, 64}, {1024, 16}} {
-			p, err := Plan(meta(t, path), api.PlanSpec{Backend: "cpu", Memory: 1 << 30, Context: c.context, Concurrency: c.n})
+		for _, c := range []struct {
+			context, n uint32
+			kv         string
+		}{{0, 1, ""}, {512, 7, "f16"}, {100, 64, ""}, {1024, 16, "f32"}} {
+			p, err := Plan(meta(t, path), api.PlanSpec{Backend: "cpu", Memory: 1 << 30, Context: c.context, Concurrency: c.n, KVDType: c.kv})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -29,12 +29,23 @@ func Plan(m *model.Meta, spec api.PlanSpec) (api.Plan, error) {
 	if spec.Backend != "cuda" && spec.Backend != "cpu" {
 		return api.Plan{}, fmt.Errorf("backend: %q, must be cuda or cpu", spec.Backend)
 	}
+	var err error
+	if p.quant, p.kv, err = model.Precision(spec.Backend, spec.Quant, spec.KVDType); err != nil {
+		return api.Plan{}, err
+	}
 	return p.plan()
 }
 
 type planner struct {
-	meta *model.Meta
-	spec api.PlanSpec
+	meta  *model.Meta
+	spec  api.PlanSpec
+	quant abi.Quant
+	kv    abi.DType
+}
+
+// least are the smallest limits, in the precision asked for.
+func (p *planner) least() abi.Limits {
+	return abi.Limits{MaxSlots: 1, MaxRows: 1, MaxTokens: 1, MaxPositions: 1, Pages: 1, Quant: p.quant, KVDType: p.kv}
 }
 
 func (p *planner) plan() (api.Plan, error) {
@@ -57,6 +68,7 @@ func (p *planner) plan() (api.Plan, error) {
 		Options: api.EngineOptions{Backend: p.spec.Backend, Context: opts.Context, MaxRunning: opts.MaxRunning,
 			StepTokens: opts.StepTokens, KVBytes: opts.KVBytes},
 	}
+	out.Options.Quant, out.Options.KVDType = model.Names(p.least())
 	out.Sequences = p.sequences()
 	out.LargestContext = p.largestContext()
 	if p.spec.Bandwidth > 0 {
@@ -74,6 +86,7 @@ func (p *planner) need(context, n uint32) (abi.Bytes, model.Options, error) {
 	pages := (uint64(context) + abi.PageLen - 1) / abi.PageLen
 	opts, limits, err := model.Size(p.meta, p.spec.Backend, model.Options{
 		Context: context, MaxRunning: n, StepTokens: p.spec.StepTokens, KVBytes: uint64(n) * pages * page,
+		Quant: p.quant, KVDType: p.kv,
 	}, p.spec.Memory)
 	if err != nil {
 		return abi.Bytes{}, opts, err
@@ -84,7 +97,7 @@ func (p *planner) need(context, n uint32) (abi.Bytes, model.Options, error) {
 
 // page is the bytes of one page of the KV pool.
 func (p *planner) page() (uint64, error) {
-	bytes, err := model.Footprint(p.meta, abi.Limits{MaxSlots: 1, MaxRows: 1, MaxTokens: 1, MaxPositions: 1, Pages: 1}, p.spec.Backend)
+	bytes, err := model.Footprint(p.meta, p.least(), p.spec.Backend)
 	return bytes.KV, err
 }
 
@@ -119,7 +132,7 @@ func (p *planner) bound(out api.Plan) (*api.SpeedBound, error) {
 	if !read.Config.Tied {
 		read.Weights = slices.DeleteFunc(slices.Clone(read.Weights), func(w model.Weight) bool { return w.Name == "embed" })
 	}
-	bytes, err := model.Footprint(&read, abi.Limits{MaxSlots: 1, MaxRows: 1, MaxTokens: 1, MaxPositions: 1, Pages: 1}, p.spec.Backend)
+	bytes, err := model.Footprint(&read, p.least(), p.spec.Backend)
 	if err != nil || bytes.Weights == 0 {
 		return nil, err
 	}

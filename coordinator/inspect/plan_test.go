@@ -55,6 +55,7 @@ func TestPlanRefuses(t *testing.T) {
 	for want, spec := range map[string]api.PlanSpec{
 		`backend: "ref"`:    {Backend: "ref", Memory: 1},
 		"concurrency: 1025": {Backend: "cpu", Memory: 1, Concurrency: 1025},
+		`kv_dtype: "fp8"`:   {Backend: "cpu", Memory: 1, KVDType: "fp8"},
 		"context: 1025":     {Backend: "cpu", Memory: 1, Context: 1025},
 	} {
 		if _, err := Plan(m, spec); err == nil || !strings.Contains(err.Error(), want) {

@@ -27,9 +27,13 @@ func (r *Registry) Fit(versions Versions, d state.Deployment, dev state.Device) 
 	if opts.Backend == "" {
 		opts.Backend = dev.Kind
 	}
+	quant, kv, err := model.Precision(opts.Backend, opts.Quant, opts.KVDType)
+	if err != nil {
+		return state.EngineOptions{}, state.Footprint{}, err
+	}
 	size, limits, err := model.Size(meta, opts.Backend, model.Options{
 		Context: opts.Context, MaxRunning: opts.MaxRunning, StepTokens: opts.StepTokens, KVBytes: opts.KVBytes,
-		Threads: opts.Threads, ISA: opts.ISA, Invariant: opts.Invariant,
+		Threads: opts.Threads, ISA: opts.ISA, Invariant: opts.Invariant, Quant: quant, KVDType: kv,
 	}, dev.MemoryBytes)
 	if err != nil {
 		return state.EngineOptions{}, state.Footprint{}, err
@@ -39,6 +43,7 @@ func (r *Registry) Fit(versions Versions, d state.Deployment, dev state.Device) 
 		return state.EngineOptions{}, state.Footprint{}, err
 	}
 	opts.Context, opts.MaxRunning, opts.StepTokens, opts.KVBytes = size.Context, size.MaxRunning, size.StepTokens, size.KVBytes
+	opts.Quant, opts.KVDType = model.Names(limits)
 	return opts, state.Footprint{
 		Weights: bytes.Weights, KV: bytes.KV, Activations: bytes.Activations, Workspace: bytes.Workspace,
 	}, nil

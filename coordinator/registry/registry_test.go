@@ -177,6 +177,22 @@ func TestFit(t *testing.T) {
 	if opts.Backend != "ref" || opts.Context != tiny.Context || need.Weights == 0 || need.KV != opts.KVBytes {
 		t.Errorf("options %+v need %+v", opts, need)
 	}
+	dev.Kind = "cpu"
+	d.Options = state.EngineOptions{Quant: "none", KVDType: "f16"}
+	own, half, err := r.Fit(versions{v.ID: v}, d, dev)
+	if err != nil || own.Quant != "" || own.KVDType != "" {
+		t.Errorf("what a backend does anyway is no option: %+v, %v", own, err)
+	}
+	d.Options.KVDType = "f32"
+	other, whole, err := r.Fit(versions{v.ID: v}, d, dev)
+	if err != nil || other.KVDType != "f32" || whole.KV <= half.KV || other == own {
+		t.Errorf("KV in f32: %+v, %+v beside %+v, %v", other, whole, half, err)
+	}
+	d.Options.Quant = "fp8"
+	if _, _, err := r.Fit(versions{v.ID: v}, d, dev); err == nil || !strings.Contains(err.Error(), `quant: "fp8", backend cpu has only none`) {
+		t.Errorf("a quantisation that cpu does not have: %v", err)
+	}
+	d.Options = state.EngineOptions{}
 	dev.Kind = "abacus"
 	if _, _, err := r.Fit(versions{v.ID: v}, d, dev); err == nil || !strings.Contains(err.Error(), `backend "abacus"`) {
 		t.Errorf("unknown backend: %v", err)

@@ -38,6 +38,8 @@ func (o *EngineOptions) check(kind, name string) error {
 	return firstOf(
 		checkText(kind, name, "options.backend", o.Backend),
 		checkText(kind, name, "options.isa", o.ISA),
+		checkText(kind, name, "options.quant", o.Quant),
+		checkText(kind, name, "options.kv_dtype", o.KVDType),
 	)
 }
 

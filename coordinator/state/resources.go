@@ -126,6 +126,8 @@ type EngineOptions struct {
 	Invariant     bool   `json:"invariant,omitempty"`
 	Queue         uint32 `json:"queue,omitempty"`
 	StepLimitS    uint32 `json:"step_limit_s,omitempty"`
+	Quant         string `json:"quant,omitempty"`
+	KVDType       string `json:"kv_dtype,omitempty"`
 }
 
 // Deployment is desired state: how many engines of which version.

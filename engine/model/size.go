@@ -15,6 +15,8 @@ type Options struct {
 	Threads    uint32
 	ISA        string
 	Invariant  bool
+	Quant      abi.Quant // what Precision reads
+	KVDType    abi.DType
 }
 
 // defaults of each backend, by what its hardware digests in one step.
@@ -34,7 +36,7 @@ const fullContexts = 4
 func Size(m *Meta, backend string, o Options, memory uint64) (Options, abi.Limits, error) {
 	base, ok := defaults[backend]
 	if !ok {
-		return o, abi.Limits{}, fmt.Errorf("model: no backend %q (known: %s)", backend, supported(defaults))
+		return o, abi.Limits{}, noBackend(backend)
 	}
 	if o.Context == 0 {
 		o.Context = m.Context
@@ -53,6 +55,7 @@ func Size(m *Meta, backend string, o Options, memory uint64) (Options, abi.Limit
 	limits := abi.Limits{
 		MaxSlots: o.MaxRunning, MaxRows: o.MaxRunning, MaxTokens: o.StepTokens, MaxPositions: o.Context,
 		Threads: o.Threads, ISA: o.ISA, Invariant: o.Invariant, Pages: 1,
+		Quant: o.Quant, KVDType: o.KVDType,
 	}
 	one, err := Footprint(m, limits, backend)
 	if err != nil {
@@ -68,6 +71,10 @@ func Size(m *Meta, backend string, o Options, memory uint64) (Options, abi.Limit
 	}
 	o.KVBytes = uint64(limits.Pages) * one.KV
 	return o, limits, nil
+}
+
+func noBackend(name string) error {
+	return fmt.Errorf("model: no backend %q (known: %s)", name, supported(defaults))
 }
 
 // pages that a sequence of so many positions takes.

@@ -38,9 +38,6 @@ func (c *choice) ready() *wire.EngineReady {
 // choose makes the backend that the options name; without a name CUDA, where this
 // build has it and it works, and else the CPU.
 func (s *server) choose(m *model.Meta, l *wire.Load) (*choice, error) {
-	if err := honoured(l.GetOptions()); err != nil {
-		return nil, err
-	}
 	names := []string{"cuda", "cpu"}
 	if name := l.GetOptions().GetBackend(); name != "" {
 		names = []string{name}
@@ -56,17 +53,6 @@ func (s *server) choose(m *model.Meta, l *wire.Load) (*choice, error) {
 	return nil, errors.Join(failed...)
 }
 
-// honoured refuses options that this version does not compute with.
-func honoured(o *wire.EngineOptions) error {
-	if o.GetQuant() != "" {
-		return fmt.Errorf("quant: %q, must be empty: weights are used as they are stored", o.GetQuant())
-	}
-	if o.GetKvDtype() != "" {
-		return fmt.Errorf("kv_dtype: %q, must be empty: the backend's own", o.GetKvDtype())
-	}
-	return nil
-}
-
 // try sizes the model for one backend and makes it.
 func (s *server) try(name string, m *model.Meta, l *wire.Load) (*choice, error) {
 	build, ok := s.cfg.Backends[name]
@@ -74,7 +60,12 @@ func (s *server) try(name string, m *model.Meta, l *wire.Load) (*choice, error) 
 		have := strings.Join(slices.Sorted(maps.Keys(s.cfg.Backends)), ", ")
 		return nil, fmt.Errorf("backend: %q, must be one of this build's: %s", name, have)
 	}
-	_, limits, err := model.Size(m, name, options(l.GetOptions()), l.GetMemoryMax())
+	opts := options(l.GetOptions())
+	var err error
+	if opts.Quant, opts.KVDType, err = model.Precision(name, l.GetOptions().GetQuant(), l.GetOptions().GetKvDtype()); err != nil {
+		return nil, err
+	}
+	_, limits, err := model.Size(m, name, opts, l.GetMemoryMax())
 	if err != nil {
 		return nil, err
 	}

@@ -353,7 +353,8 @@ func TestFailedLoadsSayWhyAndLeaveRoom(t *testing.T) {
 		{loadOf("/no/such.gguf", nil), "/no/such.gguf"},
 		{loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "abacus"}), `backend: "abacus", must be one of this build's: ref`},
 		{loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "ref", Context: 5000}), "context: 5000, must be at most 1024"},
-		{loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "ref", Quant: "fp8"}), `quant: "fp8"`},
+		{loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "ref", Quant: "fp8"}), `quant: "fp8", backend ref has only none`},
+		{loadOf(tiny.GGUF(), &wire.EngineOptions{Backend: "ref", KvDtype: "f16"}), `kv_dtype: "f16", backend ref has only f32`},
 		{tight, "memory_max: 1000 bytes, must be at least"},
 	} {
 		send(t, agent, c.load)
