@@ -194,7 +194,8 @@ var hostileRequests = []hostile{
 	{path: chatPath, fields: `"metadata":{` + many(17) + `}`, param: "metadata", says: "17 16"},
 
 	// Lists.
-	{path: chatPath, fields: `"stop":[` + strings.Repeat(`"a",`, 100_000) + `"a"]`, param: "stop", says: "100001 16"},
+	{path: chatPath, fields: `"stop":[` + strings.Repeat(`"a",`, 60_000) + `"a"]`, param: "stop", says: "60001 16"},
+	{path: chatPath, fields: `"stop":[` + strings.Repeat(`"a",`, 100_000) + `"a"]`, code: "invalid_json", says: "65536 strings, keys, arrays and objects"},
 	{path: chatPath, fields: `"stop":"` + strings.Repeat("s", 257) + `"`, param: "stop", says: "257 256"},
 	{path: textPath, fields: `"stop":["a",""]`, param: "stop", says: "0 256"},
 	{path: textPath, fields: `"stop":[["a"]]`, code: "invalid_type", param: "stop", says: "an array of 1"},
@@ -205,7 +206,8 @@ var hostileRequests = []hostile{
 	{path: chatPath, fields: `"stop_token_ids":[1.5]`, param: "stop_token_ids", says: "1.5"},
 	{path: chatPath, fields: `"stop_token_ids":"1"`, code: "invalid_type", param: "stop_token_ids"},
 	{path: textPath, fields: `"stop_token_ids":[512]`, param: "stop_token_ids", says: "512 tokens"},
-	{path: chatPath, fields: `"logit_bias":{` + many(100_000) + `}`, param: "logit_bias", says: "100000 1024"},
+	{path: chatPath, fields: `"logit_bias":{` + many(60_000) + `}`, param: "logit_bias", says: "60000 1024"},
+	{path: chatPath, fields: `"logit_bias":{` + many(100_000) + `}`, code: "invalid_json", says: "65536 strings, keys, arrays and objects"},
 	{path: chatPath, fields: `"logit_bias":{"-1":1}`, param: "logit_bias", says: "-1"},
 	{path: chatPath, fields: `"logit_bias":{"99999999999":1}`, param: "logit_bias", says: "99999999999"},
 	{path: chatPath, fields: `"logit_bias":{"` + strings.Repeat("0", 1<<20) + `1":1}`, param: "logit_bias", says: "no token id"},

@@ -58,6 +58,9 @@ func ReadFrame(r io.Reader, m proto.Message) error {
 	if err != nil {
 		return err
 	}
+	if err := checkShape(m.ProtoReflect().Descriptor(), body); err != nil {
+		return err
+	}
 	if err := proto.Unmarshal(body, m); err != nil {
 		return fmt.Errorf("wire: unmarshal %T: %w", m, err)
 	}

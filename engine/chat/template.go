@@ -100,8 +100,8 @@ func join(segments []Segment) string {
 // ParseOrderedJSON reads one JSON text for [Input]: objects keep the order of
 // their keys, integers stay exact, every string is untrusted. It fails with a
 // [*JSONError] on malformed text, invalid UTF-8, a key given twice, nesting beyond
-// 128 levels, or more than a million values. The strings without escapes share the
-// memory of a text that is given as a string.
+// 128 levels, or more values than [jinja.MaxJSONValues] and [jinja.MaxJSONNodes]. The
+// strings without escapes share the memory of a text that is given as a string.
 func ParseOrderedJSON[T string | []byte](text T) (jinja.Value, error) {
 	return jinja.ParseJSON(text)
 }

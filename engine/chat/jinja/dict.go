@@ -48,6 +48,14 @@ func (d *Dict) Set(key string, value Value) {
 	d.put(dictKey{kind: 's', text: key}, Untrusted(key), value)
 }
 
+// grow makes room for n keys in an empty dict.
+func (d *Dict) grow(n int) {
+	d.entries = make([]entry, 0, n)
+	if n >= indexedLen {
+		d.places = make(map[dictKey]int, n)
+	}
+}
+
 // Clone is a copy that may be Set without changing d; values are shared.
 func (d *Dict) Clone() *Dict {
 	c := NewDict()

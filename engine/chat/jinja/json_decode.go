@@ -12,9 +12,15 @@ import (
 // MaxJSONDepth is how deep arrays and objects may nest in ParseJSON.
 const MaxJSONDepth = 128
 
-// MaxJSONValues is how many values a text may hold in ParseJSON: small ones take many
-// times the memory of their text.
-const MaxJSONValues = 1 << 20
+// Bounds of what a text may hold in ParseJSON: small values take many times the memory
+// of their text, and all but numbers the most.
+const (
+	MaxJSONValues = 1 << 20
+	MaxJSONNodes  = 1 << 16 // strings, keys, arrays and objects
+)
+
+// maxJSONLarge bounds the integers beyond 64 bits, which nobody sends many of.
+const maxJSONLarge = 1 << 12
 
 // maxJSONDigits bounds the digits of an integer, as Python does.
 const maxJSONDigits = 4300
@@ -30,12 +36,15 @@ func (e *JSONError) Error() string { return fmt.Sprintf("JSON at byte %d: %s", e
 // ParseJSON reads one JSON text. Objects become [*Dict] in the order of their
 // keys, integers stay exact, strings are untrusted. Refused with a
 // [*JSONError]: what RFC 8259 refuses, invalid UTF-8, a key given twice,
-// nesting beyond [MaxJSONDepth], more than [MaxJSONValues] values, numbers beyond
-// float64 or 4,300 digits. An unpaired surrogate escape becomes U+FFFD.
+// nesting beyond [MaxJSONDepth], more than [MaxJSONValues] values or [MaxJSONNodes]
+// strings, keys, arrays and objects, numbers beyond float64 or 4,300 digits. An unpaired surrogate escape becomes U+FFFD.
 func ParseJSON[T string | []byte](text T) (Value, error) {
 	d := &jsonReader{text: string(text)}
 	if !utf8.ValidString(d.text) {
 		return nil, &JSONError{Message: "not valid UTF-8"}
+	}
+	if err := d.survey(); err != nil {
+		return nil, err
 	}
 	v, err := d.value(0)
 	if err != nil {
@@ -51,6 +60,9 @@ type jsonReader struct {
 	text   string
 	at     int
 	values int
+	large  int              // integers beyond 64 bits
+	sizes  []int32          // commas of each array and object, in the order they open
+	keys   map[string]Value // that came already: most come often
 }
 
 func (d *jsonReader) fail(format string, args ...any) error {
@@ -127,11 +139,14 @@ func (d *jsonReader) more(first bool, end byte) (bool, error) {
 
 func (d *jsonReader) array(depth int) (Value, error) {
 	d.at++
-	list := &List{}
+	list, size := &List{}, d.size()
 	for {
 		more, err := d.more(len(list.items) == 0, ']')
 		if err != nil || !more {
 			return list, err
+		}
+		if list.items == nil {
+			list.items = make([]Value, 0, size)
 		}
 		v, err := d.value(depth + 1)
 		if err != nil {
@@ -143,11 +158,14 @@ func (d *jsonReader) array(depth int) (Value, error) {
 
 func (d *jsonReader) object(depth int) (Value, error) {
 	d.at++
-	dict := NewDict()
+	dict, size := NewDict(), d.size()
 	for {
 		more, err := d.more(dict.Len() == 0, '}')
 		if err != nil || !more {
 			return dict, err
+		}
+		if dict.entries == nil {
+			dict.grow(size)
 		}
 		if err := d.member(dict, depth); err != nil {
 			return nil, err
@@ -175,7 +193,7 @@ func (d *jsonReader) member(dict *Dict, depth int) error {
 	if err != nil {
 		return err
 	}
-	dict.Set(key, v)
+	dict.put(dictKey{kind: 's', text: key}, d.key(key), v)
 	return nil
 }
 
@@ -201,6 +219,10 @@ func (d *jsonReader) number() (Value, error) {
 	if len(text) > maxJSONDigits {
 		d.at = start
 		return nil, d.fail("integer of more than %d digits", maxJSONDigits)
+	}
+	if d.large++; d.large > maxJSONLarge {
+		d.at = start
+		return nil, d.fail("more than %d integers beyond 64 bits", maxJSONLarge)
 	}
 	i, _ := new(big.Int).SetString(text, 10)
 	return NewBigInt(i), nil
