@@ -47,7 +47,7 @@ func TestFramesOfManyValues(t *testing.T) {
 		"nested":              {&Logprob{}, append(deep, make([]byte, shapeFrom)...), ErrFrameTooMany},
 		"token ids":           {&GenerateRequest{}, inside(4, bytes.Repeat([]byte{7}, FrameMax-10)), nil},
 		"ids one by one":      {&GenerateRequest{}, bytes.Repeat([]byte{4 << 3, 7}, FrameMax/2), ErrFrameTooMany},
-		"unknown fields":      {&GenerateRequest{}, bytes.Repeat([]byte{15<<3 | 0, 7}, FrameMax/2), nil},
+		"unknown fields":      {&GenerateRequest{}, bytes.Repeat([]byte{15 << 3, 7}, FrameMax/2), nil},
 		"no protobuf":         {&GenerateRequest{}, bytes.Repeat([]byte{0xff}, FrameMax), nil},
 	} {
 		frame := framed(c.body)
