@@ -76,10 +76,10 @@ func (t *Tokenizer) setTokens(s *spec) error {
 	if err != nil {
 		return err
 	}
-	t.start = make([]uint32, len(names)+1)
+	t.start = make([]uint32, len(t.kinds)+1)
 	t.arena = make([]byte, 0, len(s.vocab.arena)+addedBytes(s.added))
-	for id, name := range names {
-		t.arena = t.appendText(t.arena, name, t.kinds[id])
+	for id := range t.kinds {
+		t.arena = t.appendText(t.arena, names.of(int32(id)), t.kinds[id])
 		if len(t.arena) > math.MaxUint32 {
 			return malformed("tokens hold over %d bytes", uint32(math.MaxUint32))
 		}
@@ -108,21 +108,38 @@ func (t *Tokenizer) appendText(dst []byte, name string, k kind) []byte {
 	return append(dst, name...)
 }
 
+// names are the written forms of tokens by id.
+type names struct {
+	all   string   // those of the vocabulary
+	start []uint32 // entry i is all[start[i]:start[i+1]]
+	added []addedToken
+	at    []int32 // by id: an entry plus one, or the complement of an added token's number
+}
+
+// of is the written form of id, nothing for one without.
+func (n *names) of(id int32) string {
+	switch at := n.at[id]; {
+	case at < 0:
+		return n.added[^at].Content
+	case at > 0:
+		return n.all[n.start[at-1]:n.start[at]]
+	}
+	return ""
+}
+
 // layout decides the kind and the written form of every id.
-func (t *Tokenizer) layout(s *spec) ([]string, error) {
+func (t *Tokenizer) layout(s *spec) (*names, error) {
 	size, err := s.size()
 	if err != nil {
 		return nil, err
 	}
-	all := string(s.vocab.arena)
-	names := make([]string, size)
+	names := &names{all: string(s.vocab.arena), start: s.vocab.start, added: s.added, at: make([]int32, size)}
 	t.kinds = make([]kind, size)
 	for entry, id := range s.vocab.ids {
-		name := all[s.vocab.start[entry]:s.vocab.start[entry+1]]
 		if t.kinds[id] != kindHole {
-			return nil, malformed("tokens %q and %q share id %d", names[id], name, id)
+			return nil, malformed("tokens %q and %q share id %d", names.of(id), s.vocab.name(entry), id)
 		}
-		names[id], t.kinds[id] = name, kindNormal
+		names.at[id], t.kinds[id] = int32(entry)+1, kindNormal
 		if s.kinds != nil {
 			t.kinds[id] = s.kinds[entry]
 		}
@@ -130,7 +147,7 @@ func (t *Tokenizer) layout(s *spec) ([]string, error) {
 	t.added = s.added
 	t.addedIDs = make(map[string]int32, len(s.added))
 	for i := range s.added {
-		if err := t.layoutAdded(names, &s.added[i], s.vocab); err != nil {
+		if err := t.layoutAdded(names, i, s.vocab); err != nil {
 			return nil, err
 		}
 	}
@@ -161,20 +178,21 @@ func (s *spec) size() (int, error) {
 	return int(high) + 1, nil
 }
 
-func (t *Tokenizer) layoutAdded(names []string, a *addedToken, vocab *vocabulary) error {
+func (t *Tokenizer) layoutAdded(names *names, i int, vocab *vocabulary) error {
+	a := &names.added[i]
 	if a.Content == "" {
 		return malformed("added token %d is empty", a.ID)
 	}
 	if id := vocab.findString(a.Content); id != None && id != a.ID {
 		return malformed("added token %q has id %d, the vocabulary says %d", a.Content, a.ID, id)
 	}
-	if t.kinds[a.ID] != kindHole && names[a.ID] != a.Content {
-		return malformed("tokens %q and %q share id %d", names[a.ID], a.Content, a.ID)
+	if t.kinds[a.ID] != kindHole && names.of(a.ID) != a.Content {
+		return malformed("tokens %q and %q share id %d", names.of(a.ID), a.Content, a.ID)
 	}
 	if id, ok := t.addedIDs[a.Content]; ok {
 		return malformed("added token %q is given twice, with ids %d and %d", a.Content, id, a.ID)
 	}
-	names[a.ID], t.kinds[a.ID] = a.Content, kindAdded
+	names.at[a.ID], t.kinds[a.ID] = ^int32(i), kindAdded
 	if a.Special {
 		t.kinds[a.ID] = kindSpecial
 	}
@@ -219,6 +237,7 @@ func (t *Tokenizer) reachable(id int32) bool {
 // left out, for the same reason as in setSymbols.
 func (t *Tokenizer) setMerges(s *spec) error {
 	t.merges = newPairTable(s.mergeCount)
+	t.setRecipes(s.vocab)
 	if t.chars {
 		t.joins = newJoins()
 	}
@@ -235,7 +254,7 @@ func (t *Tokenizer) setMerges(s *spec) error {
 		if !t.merges.put(m.left, m.right, m.rank, m.made) {
 			return malformed("merge %d of tokens %d and %d is given twice", m.rank, m.left, m.right)
 		}
-		t.ranks = max(t.ranks, int(m.rank)+1)
+		t.learn(m)
 		return nil
 	})
 }

@@ -15,9 +15,11 @@
 // EncodeSegments keeps the two apart while text is merged across their seams.
 //
 // Pre-tokenisers are written by hand, linear in the text, for the regular
-// expressions that the supported models use; pieces of any length merge in n log n
-// steps. A file that asks for anything else is refused with ErrUnsupported and the
-// feature's name: ids that are almost right are worse than none.
+// expressions that the supported models use. Finding the tokens of a piece of any
+// length is linear as well: they are looked for, not merged (see path). Only a
+// vocabulary that no training would make is merged, in n log n steps. A file that asks
+// for anything else is refused with ErrUnsupported and the feature's name: ids that are
+// almost right are worse than none.
 //
 // Ids are those of Hugging Face's tokenizers library (0.23), including the Unicode
 // versions it was built with, and for GGUF's llama model and tokenizer.model those of

@@ -31,8 +31,30 @@ func (t *Tokenizer) EncodeSegments(segments []Segment) []int32 {
 }
 
 func (t *Tokenizer) encode(x tracked, ends bool) []int32 {
-	e := encoder{t: t, out: make([]int32, 0, len(x.text)/3+4)}
-	defer e.release()
+	t.hasTrie.Do(t.setTrie)
+	e := encoder{t: t, out: make([]int32, 0, len(x.text)/3+4), path: t.borrow()}
+	defer t.paths.Put(e.path)
+	e.text(x, ends)
+	return e.out
+}
+
+func (t *Tokenizer) borrow() *path {
+	if p, ok := t.paths.Get().(*path); ok {
+		return p
+	}
+	return new(path)
+}
+
+// encoder appends the ids of one text to out.
+type encoder struct {
+	t    *Tokenizer
+	out  []int32
+	path *path
+}
+
+// text appends a text and, if asked for, what the tokenizer puts around it.
+func (e *encoder) text(x tracked, ends bool) {
+	t := e.t
 	if ends {
 		e.out = append(e.out, t.prefix...)
 	}
@@ -40,7 +62,6 @@ func (t *Tokenizer) encode(x tracked, ends bool) []int32 {
 	if ends {
 		e.out = append(e.out, t.suffix...)
 	}
-	return e.out
 }
 
 func (e *encoder) put(id int32) { e.out = append(e.out, id) }
@@ -68,4 +89,32 @@ func (e *encoder) pieces(s string, stages []splitter) {
 		e.pieces(s[:n], stages[1:])
 		s = s[n:]
 	}
+}
+
+// piece appends the ids of one piece of the pre-tokeniser.
+func (e *encoder) piece(s string) {
+	if e.t.whole {
+		if id := e.t.piece(s); id != None {
+			e.out = append(e.out, id)
+			return
+		}
+	}
+	for e.t.chars && len(s) > 0 {
+		n := e.t.joins.cut(s)
+		e.word(s[:n])
+		s = s[n:]
+	}
+	if len(s) > 0 {
+		e.word(s)
+	}
+}
+
+// word appends the ids of a piece in which every character may join the next.
+func (e *encoder) word(s string) {
+	if e.t.stepwise {
+		var q queue
+		e.out = q.merge(e.t, e.t.symbols(s, nil), e.out)
+		return
+	}
+	e.out = e.path.word(e.t, s, e.out)
 }

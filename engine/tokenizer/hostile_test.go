@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // hostileTexts are texts meant to take long, each of about size bytes.
@@ -108,36 +107,4 @@ func anyTokenizer(t testing.TB, name string) *Tokenizer {
 		t.Fatal(err)
 	}
 	return tok
-}
-
-// BenchmarkHostile prints, for each kind and text, how many times longer than English
-// of the same size it takes.
-func BenchmarkHostile(b *testing.B) {
-	const size = 1 << 20
-	for _, name := range kindNames {
-		b.Run(name, func(b *testing.B) {
-			tok := anyTokenizer(b, name)
-			base := fastest(tok, english(b, size))
-			for kind, text := range hostileTexts(size) {
-				b.Run(kind, func(b *testing.B) {
-					for b.Loop() {
-						tok.Encode(text, EncodeOptions{})
-					}
-					took := fastest(tok, text) * time.Duration(size) / time.Duration(len(text))
-					b.ReportMetric(float64(took)/float64(base), "x-english")
-				})
-			}
-		})
-	}
-}
-
-// fastest is the best of three runs.
-func fastest(tok *Tokenizer, text string) time.Duration {
-	best := time.Hour
-	for range 3 {
-		from := time.Now()
-		tok.Encode(text, EncodeOptions{})
-		best = min(best, time.Since(from))
-	}
-	return best
 }

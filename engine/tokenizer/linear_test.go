@@ -2,47 +2,43 @@ package tokenizer
 
 import (
 	"runtime"
-	"strings"
 	"testing"
 )
 
-// TestWorkIsLinear counts the merges looked up and the steps of the queue for hostile
-// texts: both grow with the text, not with its square. Each character is looked up
-// once and twice more for each merge, of which there are fewer than characters.
+// TestWorkIsLinear counts what is looked at to find the tokens of a text: symbols in the
+// trie, tokens tried and pairs looked up. For each hostile text it grows with the text,
+// and it is at most seven times that for English of the same size.
 func TestWorkIsLinear(t *testing.T) {
-	const size = 1 << 15
-	for _, name := range []string{"smollm2", "small_tekken", "pieces"} {
-		tok := anyTokenizer(t, name)
-		for kind, text := range hostileTexts(size) {
-			l := newLongPiece(tok.ranks)
-			l.merge(tok, tok.symbols(text, nil), new(tokens))
-			if limit := 3 * len(text); l.work > limit {
-				t.Errorf("%s, %s: %d merges looked up for %d bytes, more than %d", name, kind, l.work, len(text), limit)
+	const size = 1 << 14
+	small, large := hostileTexts(size), hostileTexts(4*size)
+	for _, name := range kindNames {
+		t.Run(name, func(t *testing.T) {
+			tok := anyTokenizer(t, name)
+			plain := work(tok, english(t, size))
+			for kind, text := range small {
+				got, more := work(tok, text), work(tok, large[kind])
+				if got > 7*plain {
+					t.Errorf("%s: %.2f looked at for a byte, of English %.2f", kind, got, plain)
+				}
+				if more > 1.1*got+0.1 {
+					t.Errorf("%s: %.2f looked at for each of %d bytes, %.2f for %d", kind, more, 4*size, got, size)
+				}
 			}
-			if limit := 60 * len(text); l.queue.work > limit {
-				t.Errorf("%s, %s: %d steps of the queue for %d bytes, more than %d", name, kind, l.queue.work, len(text), limit)
-			}
-		}
+		})
 	}
 }
 
-// TestLongWordsLeaveTheScan: what is merged by scanning all pairs is short.
-func TestLongWordsLeaveTheScan(t *testing.T) {
-	tok := anyTokenizer(t, "pieces")
-	e := encoder{t: tok}
-	e.word(strings.Repeat("x", shortPiece+1))
-	if e.long == nil {
-		t.Error("a long word was not merged by blocks")
-	}
-	var b blocks
-	b.tokens(tok, &b.now, make([]int32, blockSize+1))
-	if b.queue == nil || b.queue.work == 0 {
-		t.Error("a long stretch was not merged by rank")
-	}
+// work is what is looked at for a byte of text.
+func work(tok *Tokenizer, text string) float64 {
+	tok.hasTrie.Do(tok.setTrie)
+	e := encoder{t: tok, path: new(path)}
+	e.text(joined([]Segment{{text, false}}), false)
+	return float64(e.path.work) / float64(len(text))
 }
 
 // TestReadingIsLean: a file costs at most four times its size to read.
 func TestReadingIsLean(t *testing.T) {
+	composites() // once in a process
 	for _, name := range append([]string{"small_llama", "pieces_legacy"}, kindNames...) {
 		if name == "pieces" || name == "mistral_v3" {
 			continue

@@ -1,7 +1,7 @@
 package tokenizer
 
 import (
-	"sort"
+	"slices"
 	"sync"
 	"unicode"
 	"unicode/utf8"
@@ -87,13 +87,17 @@ func segment(s string) int {
 func decompose(dst []combining, s string) []combining {
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
-		full := norm.NFC.PropertiesString(s).Decomposition()
-		if full == nil || r == lateComposite {
-			dst = appendChar(dst, s[:n])
+		p := norm.NFC.PropertiesString(s)
+		full := p.Decomposition()
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = append(dst, combining{r: r, invalid: s[0]})
+		case full == nil || r == lateComposite:
+			dst = append(dst, combining{r: r, class: classOfMark(r, p)})
 		}
-		for len(full) > 0 && r != lateComposite {
-			_, m := utf8.DecodeRune(full)
-			dst = appendChar(dst, string(full[:m]))
+		for r != lateComposite && len(full) > 0 {
+			part, m := utf8.DecodeRune(full)
+			dst = append(dst, combining{r: part, class: classOfMark(part, norm.NFC.Properties(full))})
 			full = full[m:]
 		}
 		s = s[n:]
@@ -102,32 +106,44 @@ func decompose(dst []combining, s string) []combining {
 	return dst
 }
 
-func appendChar(dst []combining, s string) []combining {
-	r, n := utf8.DecodeRuneInString(s)
-	if r == utf8.RuneError && n == 1 {
-		return append(dst, combining{r: r, invalid: s[0]})
+func classOfMark(r rune, p norm.Properties) uint8 {
+	if class := p.CCC(); class != 0 && !unicode.Is(lateMarks, r) {
+		return class
 	}
-	c := combining{r: r}
-	if !unicode.Is(lateMarks, r) {
-		c.class = norm.NFC.PropertiesString(s).CCC()
-	}
-	return append(dst, c)
+	return 0
 }
 
 // order sorts each run of marks by class, equal classes staying in order.
 func order(chars []combining) {
-	for i := 0; i < len(chars); {
-		if chars[i].class == 0 {
+	for i := 0; i < len(chars); i++ {
+		from := i
+		for i < len(chars) && chars[i].class != 0 {
 			i++
-			continue
 		}
-		j := i
-		for j < len(chars) && chars[j].class != 0 {
-			j++
-		}
-		marks := chars[i:j]
-		sort.SliceStable(marks, func(a, b int) bool { return marks[a].class < marks[b].class })
-		i = j
+		orderMarks(chars[from:i])
+	}
+}
+
+// orderMarks counts the classes, which takes time linear in the marks.
+func orderMarks(marks []combining) {
+	byClass := func(a, b combining) int { return int(a.class) - int(b.class) }
+	if slices.IsSortedFunc(marks, byClass) {
+		return
+	}
+	if len(marks) <= 8 {
+		slices.SortStableFunc(marks, byClass)
+		return
+	}
+	var ends [256]int
+	for _, m := range marks {
+		ends[m.class]++
+	}
+	for class := 1; class < len(ends); class++ {
+		ends[class] += ends[class-1]
+	}
+	for _, m := range slices.Backward(slices.Clone(marks)) {
+		ends[m.class]--
+		marks[ends[m.class]] = m
 	}
 }
 
@@ -160,8 +176,8 @@ func pair(a, b rune) (rune, bool) {
 	if made, ok := hangul(a, b); ok {
 		return made, true
 	}
-	made, ok := composites()[[2]rune{a, b}]
-	return made, ok
+	made := composites().find(a, b)
+	return rune(uint32(made)), made != noPair
 }
 
 // hangul composes syllables by arithmetic (The Unicode Standard, 3.12).
@@ -183,8 +199,8 @@ func hangul(a, b rune) (rune, bool) {
 
 // composites maps pairs to what they compose to: every character that NFC keeps and
 // that decomposes, by the composite of all but the last of its parts.
-var composites = sync.OnceValue(func() map[[2]rune]rune {
-	made := make(map[[2]rune]rune, 1000)
+var composites = sync.OnceValue(func() *pairTable {
+	made := newPairTable(1 << 10)
 	for r := rune(0xC0); r < 0x12000; r++ {
 		if r == lateComposite || r >= 0xAC00 && r < 0xE000 {
 			continue
@@ -197,8 +213,8 @@ var composites = sync.OnceValue(func() map[[2]rune]rune {
 		last, n := utf8.DecodeLastRune(full)
 		first, m := utf8.DecodeRune(norm.NFC.Bytes(full[:len(full)-n]))
 		if m > 0 {
-			made[[2]rune{first, last}] = r
+			made.put(first, last, 0, r)
 		}
 	}
-	return made
+	return &made
 })

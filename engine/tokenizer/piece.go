@@ -65,6 +65,9 @@ func (s *spec) mergeScores(scores []float32) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(merges, func(a, b merge) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(len(s.vocab.name(int(a.made))), len(s.vocab.name(int(b.made)))))
+	})
 	s.mergeCount = len(merges)
 	s.merges = func(put putMerge) error {
 		for _, m := range merges {

@@ -27,15 +27,18 @@ type Tokenizer struct {
 	start []uint32 // token id is arena[start[id]:start[id+1]]
 	kinds []kind
 
-	chars   bool             // symbols are characters with byte fallback, not bytes
-	index   hashIndex        // bytes: ids of what merges can make, by their bytes
-	odd     map[string]int32 // bytes: the same where an added token's own text differs
-	pieces  *vocabulary      // characters: ids by written form
-	byteIDs [256]int32       // id of each single byte, or None
-	merges  pairTable
-	ranks   int    // one more than the highest rank of a merge
-	joins   *joins // characters: between which bytes a merge can reach
-	whole   bool   // a piece that is a token is that token, whatever the merges say
+	chars    bool             // symbols are characters with byte fallback, not bytes
+	index    hashIndex        // bytes: ids of what merges can make, by their bytes
+	odd      map[string]int32 // bytes: the same where an added token's own text differs
+	pieces   *vocabulary      // characters: ids by written form
+	byteIDs  [256]int32       // id of each single byte, or None
+	merges   pairTable
+	recipes  []recipe // by id
+	trie     trie     // of the tokens with recipes
+	hasTrie  sync.Once
+	stepwise bool   // words are merged step by step: the trie does not serve
+	joins    *joins // characters: between which bytes a merge can reach
+	whole    bool   // a piece that is a token is that token, whatever the merges say
 
 	added           []addedToken
 	addedIDs        map[string]int32 // text → id of added tokens
@@ -48,7 +51,7 @@ type Tokenizer struct {
 	bos, eos       int32
 	prefix, suffix []int32 // what AddBOS puts around a text
 
-	long sync.Pool // of *blocks
+	paths sync.Pool // of *path
 }
 
 // VocabSize is one more than the highest token id.

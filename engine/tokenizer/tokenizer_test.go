@@ -141,23 +141,6 @@ func TestReplaceInvalid(t *testing.T) {
 	}
 }
 
-// TestShortAndLong: the two ways to merge agree at every length around the border.
-func TestShortAndLong(t *testing.T) {
-	tok := smol(t)
-	l := newLongPiece(tok.ranks)
-	text := "internationalisation1234567890    ==== \n\n\n\nabracadabrazephyrquixotic"
-	for from := range len(text) {
-		for to := from; to <= min(from+shortPiece, len(text)); to++ {
-			e := encoder{t: tok}
-			e.short(text[from:to])
-			var got tokens
-			if l.merge(tok, tok.symbols(text[from:to], nil), &got); !slices.Equal(got.ids, e.out) {
-				t.Fatalf("%q: long %v, short %v", text[from:to], got.ids, e.out)
-			}
-		}
-	}
-}
-
 func TestConcurrentUse(t *testing.T) {
 	tok := smol(t)
 	texts := goldenStrings(t)[:500]

@@ -1,0 +1,83 @@
+//go:build unix
+
+package tokenizer
+
+import (
+	"maps"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hostileRounds is how often English and a hostile text are encoded, in turns.
+const hostileRounds = 3
+
+// BenchmarkHostile prints, for each kind and text, how many times longer than English
+// of the same size it takes, and the worst of a kind. What counts is the time that the
+// thread itself ran, the least of several turns: neighbours and the collector only add.
+func BenchmarkHostile(b *testing.B) {
+	const size = 1 << 20
+	texts := hostileTexts(size)
+	prose := english(b, size)
+	for _, name := range kindNames {
+		b.Run(name, func(b *testing.B) {
+			tok := anyTokenizer(b, name)
+			worst, of := 0.0, ""
+			base := math.Inf(1)
+			for _, kind := range slices.Sorted(maps.Keys(texts)) {
+				b.Run(kind, func(b *testing.B) {
+					var times float64
+					for b.Loop() {
+						plain, hostile := inTurns(tok, prose, texts[kind])
+						times = hostile / plain
+						base = min(base, plain)
+					}
+					b.ReportMetric(times, "x-english")
+					if b.ReportMetric(0, "ns/op"); times > worst {
+						worst, of = times, kind
+					}
+				})
+			}
+			b.Run("worst: "+of, func(b *testing.B) {
+				b.ReportMetric(worst, "x-english")
+				b.ReportMetric(base, "english-ns/byte")
+				b.ReportMetric(0, "ns/op")
+			})
+		})
+	}
+}
+
+// inTurns is the least time per byte that each of two texts took.
+func inTurns(tok *Tokenizer, a, b string) (ofA, ofB float64) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	ofA, ofB = math.Inf(1), math.Inf(1)
+	for range hostileRounds {
+		runtime.GC()
+		ofA = min(ofA, perByte(tok, a))
+		ofB = min(ofB, perByte(tok, b))
+	}
+	return ofA, ofB
+}
+
+// perByte is the nanoseconds of this thread that a byte of a text takes.
+func perByte(tok *Tokenizer, text string) float64 {
+	from := threadTime()
+	tok.Encode(text, EncodeOptions{})
+	return float64(threadTime()-from) / float64(len(text))
+}
+
+// threadTime is how long this thread has run.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err)
+	}
+	return time.Duration(t.Nano())
+}
