@@ -88,6 +88,10 @@ cover: unit ## the same, and an HTML report in .cache/cover.html
 race: ## race detector on the concurrent packages
 	go test -race -short $(RACE)
 
+.PHONY: prove-race
+prove-race: ## the same at full sizes (ten minutes)
+	go test -race -timeout 30m $(RACE)
+
 .PHONY: e2e
 e2e: bin/nanofleet ## the whole fleet as processes, and the official OpenAI clients
 	NANOFLEET_BIN=$(CURDIR)/bin/nanofleet NANOFLEET_CLIENTS=1 PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \

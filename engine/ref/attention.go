@@ -67,13 +67,24 @@ func (p *pass) attention(op *boundOp, t int) {
 		sums := make([]float64, dim)
 		for i, weight := range scores {
 			page, offset := at.row.page(from + uint32(i))
-			for d, v := range p.pool.value(page, op.Layer, offset)[kv : kv+dim] {
-				sums[d] += float64(weight) * float64(v)
-			}
+			add(sums, float64(weight), p.pool.value(page, op.Layer, offset)[kv:kv+dim])
 		}
 		for d, sum := range sums {
 			out[h*dim+d] = float32(sum)
 		}
+	}
+}
+
+// add adds a row times a weight, watched as dot is.
+func add(sums []float64, weight float64, row []float32) {
+	watch(row)
+	addLanes(sums, weight, row)
+}
+
+//go:norace
+func addLanes(sums []float64, weight float64, row []float32) {
+	for d, v := range row {
+		sums[d] += weight * float64(v)
 	}
 }
 

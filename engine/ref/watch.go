@@ -1,0 +1,5 @@
+//go:build !race
+
+package ref
+
+func watch([]float32) {}
