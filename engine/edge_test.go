@@ -70,7 +70,7 @@ func TestPoisonedTokens(t *testing.T) {
 		if a := r.ask(&scored); a.err == nil {
 			t.Errorf("%s: logprobs of the poisoned prompt: %v", name, a.prompt)
 		}
-		if st := r.Stats(); st.PagesUsed != 0 || st.Running != 0 || st.Failed != 6 {
+		if st := r.atRest(); st.PagesUsed != 0 || st.Running != 0 || st.Failed != 6 {
 			t.Errorf("%s: stats %+v", name, st)
 		}
 	}
@@ -190,7 +190,7 @@ func TestSamplingIsItsOwn(t *testing.T) {
 				t.Errorf("%s, request %d: %v (%v), alone %v", name, i, a.ids, a.err, want[i])
 			}
 		}
-		if st := r.Stats(); name == "few pages" && st.Preemptions == 0 || st.PagesUsed != 0 {
+		if st := r.atRest(); name == "few pages" && st.Preemptions == 0 || st.PagesUsed != 0 {
 			t.Errorf("%s: stats %+v", name, st)
 		}
 	}
@@ -328,7 +328,7 @@ func TestCancelAtEachPhase(t *testing.T) {
 	if a := r.ask(greedy(r.chat("Hello!"))); a.err != nil {
 		t.Error(a.err)
 	}
-	if st := r.Stats(); st.PagesUsed != 0 || st.Running != 0 || st.Waiting != 0 {
+	if st := r.atRest(); st.PagesUsed != 0 || st.Running != 0 || st.Waiting != 0 {
 		t.Errorf("stats %+v", st)
 	}
 }

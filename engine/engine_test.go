@@ -98,7 +98,7 @@ func TestTogetherAsAlone(t *testing.T) {
 				}
 			}
 		}
-		if st := r.Stats(); name == "roomy" && rounds > 1 && st.CachedTokens == 0 {
+		if st := r.atRest(); name == "roomy" && rounds > 1 && st.CachedTokens == 0 {
 			t.Error("no prefix was found")
 		}
 	}
@@ -242,7 +242,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%s: %v, %v; want cancelled", name, a.finished.Reason, a.err)
 		}
 	}
-	if st := r.Stats(); st.Cancelled != 2 || st.Running != 0 {
+	if st := r.atRest(); st.Cancelled != 2 || st.Running != 0 {
 		t.Errorf("stats %+v", st)
 	}
 }
@@ -343,7 +343,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	st := r.Stats()
+	st := r.atRest()
 	if st.Finished+st.Cancelled != 48 || st.Running != 0 || st.Waiting != 0 {
 		t.Errorf("stats %+v", st)
 	}

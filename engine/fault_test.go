@@ -72,7 +72,7 @@ func TestFaultsStayTheirOwn(t *testing.T) {
 		if a := r.ask(&bad); a.err != nil || a.accepted.CachedTokens != 0 {
 			t.Errorf("%s: afterwards %d cached tokens, %v", name, a.accepted.CachedTokens, a.err)
 		}
-		if st := r.Stats(); st.Failed != 1 || st.PagesUsed != 0 {
+		if st := r.atRest(); st.Failed != 1 || st.PagesUsed != 0 {
 			t.Errorf("%s: stats %+v", name, st)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/nanofleet/nanofleet/engine"
 	"github.com/nanofleet/nanofleet/engine/abi"
@@ -138,6 +139,20 @@ func (r *rig) submit(req *engine.Request) *engine.Sequence {
 		r.t.Fatal(err)
 	}
 	return s
+}
+
+// atRest gives the figures once nothing is open: they follow the events of a step.
+func (r *rig) atRest() engine.Stats {
+	r.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		st := r.Stats()
+		if st.Running == 0 && st.Waiting == 0 {
+			return st
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("sequences are open for a minute: %+v", st)
+		}
+	}
 }
 
 func (r *rig) ask(req *engine.Request) answer { return read(r.submit(req)) }
