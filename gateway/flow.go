@@ -57,6 +57,7 @@ type flow struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	wake   chan struct{} // one wake-up is kept
+	leads  []*lead       // by prompt; nil where nothing is shared
 
 	mu      sync.Mutex
 	pending []part // by sequence
@@ -78,6 +79,7 @@ func newFlow(x *exchange, j *job) *flow {
 		cancel: cancel, wake: make(chan struct{}, 1), open: len(list),
 		pending: make([]part, len(list)), taken: make([]part, len(list)), counts: make([]count, len(list)),
 	}
+	f.leads = j.leads()
 	for i, req := range list {
 		f.wg.Go(func() {
 			if err := f.read(ctx, i, req); err != nil {
@@ -94,6 +96,10 @@ var errCut = errors.New("gateway: a sequence ended without saying why")
 // read follows one sequence to its end.
 func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err error) {
 	defer guard(&err)
+	lead, err := f.follow(ctx, i)
+	if err != nil {
+		return err
+	}
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
@@ -122,6 +128,7 @@ func (f *flow) read(ctx context.Context, i int, req *wire.GenerateRequest) (err 
 			f.put(i, func(p *part) { p.accepted, p.queue = e.Accepted, queue })
 		case *wire.GenerateEvent_PromptLogprobs:
 			f.put(i, func(p *part) { p.prompt = append(p.prompt, e.PromptLogprobs.GetTokens()...) })
+			lead.told(len(e.PromptLogprobs.GetTokens()))
 		case *wire.GenerateEvent_Pooled:
 			f.put(i, func(p *part) { p.vector = e.Pooled.GetValues() })
 		case *wire.GenerateEvent_Tokens:

@@ -76,9 +76,9 @@ func fingerprint(numerics string) string {
 // errPromptLogprobs says that an engine gave fewer of them than the prompt has tokens.
 var errPromptLogprobs = errors.New("gateway: an engine gave no logprobs of the prompt")
 
-// lacks is how many logprobs of a sequence's prompt are yet to come.
+// lacks is how many logprobs of a prompt are yet to come from a sequence.
 func (j *job) lacks(i int, have []*wire.Logprob) int {
-	if j.askTop == nil {
+	if j.askTop == nil || i != j.lead(i) {
 		return 0
 	}
 	return max(len(j.prompts[i/j.candidates])-1-len(have), 0)

@@ -23,6 +23,10 @@ func (j *job) parallel() int {
 	return maxSequences
 }
 
+// lead is the first of the candidates that share a sequence's prompt: it alone asks for
+// the prompt's logprobs, which are the same for all.
+func (j *job) lead(i int) int { return i - i%max(j.candidates, 1) }
+
 // sequences are the job's wire requests: candidates of the first prompt first.
 func (j *job) sequences(x *exchange) []*wire.GenerateRequest {
 	list := make([]*wire.GenerateRequest, 0, len(j.prompts)*j.candidates)
@@ -36,23 +40,25 @@ func (j *job) sequences(x *exchange) []*wire.GenerateRequest {
 
 func (j *job) sequence(x *exchange, prompt []int32, choice, index int) *wire.GenerateRequest {
 	req := &wire.GenerateRequest{
-		RequestId:      x.id,
-		Project:        x.identity.Project,
-		Prompt:         prompt,
-		MaxTokens:      uint32(j.maxTokens),
-		MinTokens:      uint32(j.minTokens),
-		Sampling:       j.sampling,
-		Seed:           j.seed,
-		Choice:         uint32(choice),
-		Stop:           j.stop,
-		StopTokens:     j.stopTokens,
-		IgnoreEos:      j.ignoreEOS,
-		IncludeStop:    j.includeStop,
-		KeepSpecial:    j.keepSpecial,
-		Priority:       j.priority,
-		CacheSalt:      saltOf(x.identity.Project, j.salt),
-		PromptLogprobs: j.askTop,
-		Pool:           j.pool,
+		RequestId:   x.id,
+		Project:     x.identity.Project,
+		Prompt:      prompt,
+		MaxTokens:   uint32(j.maxTokens),
+		MinTokens:   uint32(j.minTokens),
+		Sampling:    j.sampling,
+		Seed:        j.seed,
+		Choice:      uint32(choice),
+		Stop:        j.stop,
+		StopTokens:  j.stopTokens,
+		IgnoreEos:   j.ignoreEOS,
+		IncludeStop: j.includeStop,
+		KeepSpecial: j.keepSpecial,
+		Priority:    j.priority,
+		CacheSalt:   saltOf(x.identity.Project, j.salt),
+		Pool:        j.pool,
+	}
+	if choice == 0 {
+		req.PromptLogprobs = j.askTop
 	}
 	if index > 0 {
 		req.RequestId = fmt.Sprintf("%s-%d", x.id, index)

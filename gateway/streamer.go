@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/nanofleet/nanofleet/wire"
@@ -13,7 +14,7 @@ type streamer struct {
 	out    *sse
 	prefix []byte            // of every chunk, up to its choices
 	begun  []bool            // the choice's first chunk is written
-	prompt [][]*wire.Logprob // of each choice, until it is complete
+	prompt [][]*wire.Logprob // of each lead, until its last candidate has begun
 }
 
 // stream sends events as they come.
@@ -36,7 +37,7 @@ func (s *streamer) part(i int, p *part) error {
 		s.accept(p.accepted)
 	}
 	if !s.begun[i] {
-		s.prompt[i] = append(s.prompt[i], p.prompt...)
+		s.prompt[i] = append(s.prompt[i], p.prompt...) // of leads only
 		switch lacks := s.job.lacks(i, s.prompt[i]); {
 		case lacks == 0:
 			s.begin(i)
@@ -68,8 +69,11 @@ func (s *streamer) begin(i int) {
 	s.begun[i] = true
 	start := len(s.out.buf)
 	b := s.start(s.out.buf)
-	open := s.shape.open(b, i, s.prompt[i])
-	s.prompt[i] = nil
+	lead := s.job.lead(i)
+	open := s.shape.open(b, i, s.prompt[lead])
+	if !slices.Contains(s.begun[lead:lead+s.job.candidates], false) {
+		s.prompt[lead] = nil
+	}
 	if len(open) == len(b) { // the endpoint has no such chunk
 		s.out.buf = b[:start]
 		return

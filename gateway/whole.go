@@ -81,6 +81,9 @@ func (a *answer) whole() error {
 		ID: a.id, Object: a.shape.object(), Created: a.created, Model: a.job.model.Name,
 		Usage: a.job.usage(a.flow.counts), Fingerprint: nullable(a.print),
 	}
+	for i := range g.list {
+		g.list[i].prompt = g.list[a.job.lead(i)].prompt
+	}
 	list := a.job.best(g.list)
 	for i := range list {
 		c.Choices = append(c.Choices, a.shape.choice(i, &list[i]))
