@@ -53,7 +53,7 @@ Start with ` + "`nanofleet up`" + `. Exit codes: 0 done, 1 failed, 2 wrong usage
 		&cobra.Group{ID: "role", Title: "Roles, usually run as services:"},
 	)
 	for group, cmds := range map[string][]*cobra.Command{
-		"use":  {chatCommand(o), benchCommand(o), statusCommand(o), modelCommand(o), deployCommand(o), undeployCommand(o), keyCommand(o), nodeCommand(o), tokenCommand(o)},
+		"use":  {chatCommand(o), benchCommand(o), evalCommand(o), statusCommand(o), modelCommand(o), deployCommand(o), undeployCommand(o), keyCommand(o), nodeCommand(o), tokenCommand(o)},
 		"run":  {upCommand(o), downCommand(o)},
 		"role": {coordinatorCommand(), agentCommand(), engineCommand()},
 	} {
