@@ -55,17 +55,10 @@ func startOn(t *testing.T, b engine.Backend, l abi.Limits, harm golden.Harm, cha
 	}
 	defer m.Close()
 	plan, tensors, err := golden.Split(m, harm)
-	if err := errors.Join(err, b.Plan(plan)); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tensor := range tensors {
-		if err := b.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := b.Finalise(); err != nil {
-		t.Fatal(err)
-	}
+	golden.Fill(t, b, plan, golden.Each(tensors))
 	cfg := engine.Config{Backend: b, Limits: l, Vocab: tiny.Vocab, Tokenizer: m.Tokenizer, EOS: m.EOS, Width: plan.PoolWidth(), Queue: 64}
 	if change != nil {
 		change(&cfg)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/nanofleet/nanofleet/engine"
 	"github.com/nanofleet/nanofleet/engine/abi"
-	"github.com/nanofleet/nanofleet/engine/model"
 	"github.com/nanofleet/nanofleet/engine/ref"
 	"github.com/nanofleet/nanofleet/testing/golden"
 	"github.com/nanofleet/nanofleet/testing/tiny"
@@ -20,27 +19,7 @@ func number(n int) *int { return &n }
 // prompt logprobs and vectors are held to transformers' by its own tests.
 func alone(t *testing.T) *golden.Driver {
 	t.Helper()
-	m, err := model.Load(tiny.GGUF())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	b, err := ref.New(limits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	if err := b.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err := errors.Join(err, b.PutTensor(tensor)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := b.Finalise(); err != nil {
-		t.Fatal(err)
-	}
+	b, _ := golden.Filled(t, tiny.GGUF(), limits(), "ref", ref.New)
 	return &golden.Driver{Backend: b}
 }
 

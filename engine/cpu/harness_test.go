@@ -35,29 +35,7 @@ func isas(t *testing.T) (out []string) {
 // load puts a model into a finalised engine and holds it to the footprint function.
 func load(t testing.TB, path string, limits abi.Limits) (*cpu.Backend, *model.Model) {
 	t.Helper()
-	m, err := model.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	e, err := cpu.New(limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	if err := e.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	finalise(t, e, &m.Meta, limits)
-	return e, m
+	return golden.Filled(t, path, limits, "cpu", cpu.New)
 }
 
 // loadTensors is load of tensors in memory.
@@ -68,25 +46,13 @@ func loadTensors(t testing.TB, m *model.Meta, tensors []*abi.Tensor, limits abi.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	if err := e.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for _, tensor := range tensors {
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	finalise(t, e, m, limits)
+	takes(t, golden.Fill(t, e, &m.Plan, golden.Each(tensors)), m, limits)
 	return e
 }
 
-// finalise holds what an engine reports to the footprint function.
-func finalise(t testing.TB, e *cpu.Backend, m *model.Meta, limits abi.Limits) {
+// takes holds what an engine reports to the footprint function.
+func takes(t testing.TB, got abi.Bytes, m *model.Meta, limits abi.Limits) {
 	t.Helper()
-	got, err := e.Finalise()
-	if err != nil {
-		t.Fatal(err)
-	}
 	want, err := model.Footprint(m, limits, "cpu")
 	if err != nil || got != want {
 		t.Errorf("Finalise reports %+v, the footprint is %+v, %v", got, want, err)

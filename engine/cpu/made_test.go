@@ -37,13 +37,7 @@ func TestScalesOfAnySize(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { m.Close() })
-			if err := e.Plan(&m.Plan); err != nil {
-				t.Fatal(err)
-			}
-			for tensor, err := range m.Tensors() {
-				if err != nil {
-					t.Fatal(err)
-				}
+			changed := golden.Altered(m.Tensors(), func(tensor *abi.Tensor) {
 				scaled := slices.Contains([]string{"blk.0.qkv", "blk.0.gate_up"}, tensor.Name) && tensor.Component == abi.ComponentScale
 				norm := strings.HasSuffix(tensor.Name, "attn_norm") || strings.HasSuffix(tensor.Name, "ffn_norm")
 				if scaled {
@@ -51,11 +45,8 @@ func TestScalesOfAnySize(t *testing.T) {
 				} else if norm {
 					tensor.Data = times(tensor.Data, 1/by)
 				}
-				if err := e.PutTensor(tensor); err != nil {
-					t.Fatal(err)
-				}
-			}
-			finalise(t, e, &m.Meta, limits)
+			})
+			takes(t, golden.Fill(t, e, &m.Plan, changed), &m.Meta, limits)
 			logits, err := (&golden.Driver{Backend: e}).Logits(a.IDs)
 			if err != nil {
 				t.Fatal(err)
@@ -142,17 +133,11 @@ func TestSynth(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		if err := e.Plan(&m.Plan); err != nil {
-			t.Fatal(err)
-		}
-		for tensor, err := range m.Tensors() {
+		random := golden.Altered(m.Tensors(), func(tensor *abi.Tensor) {
 			seed++
 			tensor.DType, tensor.SynthSeed, tensor.Data = abi.Synth, seed, nil
-			if err := errors.Join(err, e.PutTensor(tensor)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		finalise(t, e, &m.Meta, limits)
+		})
+		takes(t, golden.Fill(t, e, &m.Plan, random), &m.Meta, limits)
 		_, logits, err := (&golden.Driver{Backend: e}).Greedy([]int32{1, 2, 3}, 1, 256, nil)
 		if err != nil {
 			t.Fatal(err)

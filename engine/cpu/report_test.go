@@ -17,27 +17,7 @@ import (
 // oracle is the reference backend with the model at path.
 func oracle(t *testing.T, path string) *ref.Engine {
 	t.Helper()
-	m, err := model.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	e, err := ref.New(limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	if err := e.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err := errors.Join(err, e.PutTensor(tensor)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := e.Finalise(); err != nil {
-		t.Fatal(err)
-	}
+	e, _ := golden.Filled(t, path, limits, "ref", ref.New)
 	return e
 }
 
@@ -203,17 +183,7 @@ func harmed(t *testing.T, isa string, harm golden.Harm) *cpu.Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Plan(plan); err != nil {
-		t.Fatal(err)
-	}
-	for _, tensor := range tensors {
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := e.Finalise(); err != nil {
-		t.Fatal(err)
-	}
+	golden.Fill(t, e, plan, golden.Each(tensors))
 	return e
 }
 

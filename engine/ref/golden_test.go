@@ -17,36 +17,7 @@ var limits = abi.Limits{MaxSlots: 4, MaxRows: 4, MaxTokens: 256, MaxPositions: 5
 // load puts a model into a finalised engine and holds it to the footprint function.
 func load(t *testing.T, path string, limits abi.Limits) (*ref.Engine, *model.Model) {
 	t.Helper()
-	m, err := model.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	e, err := ref.New(limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	if err := e.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := e.Finalise()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := model.Footprint(&m.Meta, limits, "ref")
-	if err != nil || got != want {
-		t.Errorf("Finalise reports %+v, the footprint is %+v, %v", got, want, err)
-	}
-	return e, m
+	return golden.Filled(t, path, limits, "ref", ref.New)
 }
 
 func set(t *testing.T, name string) *golden.Set {

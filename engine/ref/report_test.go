@@ -167,17 +167,7 @@ func split(t *testing.T, harm func(embedding []byte, rowBytes int, head *abi.Op)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Plan(plan); err != nil {
-		t.Fatal(err)
-	}
-	for _, tensor := range tensors {
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := e.Finalise(); err != nil {
-		t.Fatal(err)
-	}
+	golden.Fill(t, e, plan, golden.Each(tensors))
 	return e, m
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"github.com/nanofleet/nanofleet/engine/abi"
 	"github.com/nanofleet/nanofleet/engine/cpu"
-	"github.com/nanofleet/nanofleet/engine/model"
 	"github.com/nanofleet/nanofleet/testing/golden"
 )
 
@@ -15,34 +14,7 @@ var limits = abi.Limits{MaxSlots: 1, MaxRows: 1, MaxTokens: 4, MaxPositions: 64,
 // load puts a model into a finalised CPU engine and holds it to the footprint function.
 func load(t *testing.T, path string) *cpu.Backend {
 	t.Helper()
-	m, err := model.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	e, err := cpu.New(limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	if err := e.Plan(&m.Plan); err != nil {
-		t.Fatal(err)
-	}
-	for tensor, err := range m.Tensors() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := e.PutTensor(tensor); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := e.Finalise()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want, err := model.Footprint(&m.Meta, limits, "cpu"); err != nil || got != want {
-		t.Errorf("%s: Finalise reports %+v, the footprint is %+v, %v", path, got, want, err)
-	}
+	e, _ := golden.Filled(t, path, limits, "cpu", cpu.New)
 	return e
 }
 
