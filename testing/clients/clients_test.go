@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,35 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nanofleet/nanofleet/testing/built"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
 
 // binary is built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "nanofleet-clients-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := run(m, dir)
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func run(m *testing.M, dir string) int {
-	binary = os.Getenv("NANOFLEET_BIN")
-	if binary == "" && wanted() {
-		binary = filepath.Join(dir, "nanofleet")
-		build := exec.Command("go", "build", "-o", binary, "../../cmd/nanofleet")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { built.Main(m, &binary, wanted) }
 
 // required says that missing clients are a failure, as in `make test`.
 func required() bool { return os.Getenv("NANOFLEET_CLIENTS") == "1" }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -17,35 +16,14 @@ import (
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/internal/svc"
+	"github.com/nanofleet/nanofleet/testing/built"
 	"github.com/nanofleet/nanofleet/testing/tiny"
 )
 
 // binary is built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "nanofleet-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := run(m, dir)
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func run(m *testing.M, dir string) int {
-	binary = os.Getenv("NANOFLEET_BIN")
-	if binary == "" {
-		binary = filepath.Join(dir, "nanofleet")
-		build := exec.Command("go", "build", "-o", binary, "../../cmd/nanofleet")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { built.Main(m, &binary, func() bool { return true }) }
 
 // fleet is one that `nanofleet up` runs in the background.
 type fleet struct {

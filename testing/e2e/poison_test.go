@@ -3,12 +3,13 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nanofleet/nanofleet/testing/built"
 )
 
 // faulty is a build whose engines break over certain prompts (cmd/nanofleet's
@@ -16,9 +17,8 @@ import (
 func faulty(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nanofleet-faulty")
-	build := exec.Command("go", "build", "-tags", "faulty", "-o", path, "../../cmd/nanofleet")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	if err := built.Build(path, "-tags", "faulty"); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
