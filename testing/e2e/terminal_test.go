@@ -163,7 +163,7 @@ func TestChatAtATerminal(t *testing.T) {
 
 	saved := filepath.Join(f.data, "talk.json")
 	p.press("/save " + saved + enter)
-	p.see("goes on with them")
+	p.see("goes on with it")
 	p.see("> ")
 	p.press(ctrlC)
 	p.see("once more")
