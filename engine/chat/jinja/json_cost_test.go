@@ -24,9 +24,12 @@ func parseCost(text string) (bytes uint64, err error) {
 }
 
 // TestManyValuesCostLittle: whatever a body of 10 MiB holds, reading it allocates at
-// most four times that; as much as is allowed of each kind does, and the next one is
+// most five times that; as much as is allowed of each kind does, and the next one is
 // refused.
 func TestManyValuesCostLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it counts bytes, which takes long with the race detector")
+	}
 	const body = 10 << 20
 	fill := func(one string, n int) string { return "[" + strings.Repeat(one, n) + "0]" }
 	var names strings.Builder
@@ -51,7 +54,7 @@ func TestManyValuesCostLittle(t *testing.T) {
 	for name, text := range texts {
 		bytes, err := parseCost(text)
 		t.Logf("%s: %.1f times %d bytes, %v", name, float64(bytes)/float64(len(text)), len(text), err)
-		if bytes > 4*body {
+		if bytes > 5*body {
 			t.Errorf("%s: %d bytes allocated for %d", name, bytes, len(text))
 		}
 		if refused := err != nil; strings.HasPrefix(name, "allowed ") && refused {
