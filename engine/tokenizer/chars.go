@@ -40,11 +40,7 @@ func (t *Tokenizer) symbols(s string, dst []int32) []int32 {
 		return bytesToIDs(t, s, dst)
 	}
 	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		id := None
-		if r != utf8.RuneError || n > 1 {
-			id = t.piece(s[:n])
-		}
+		id, n := t.char(s)
 		if id != None {
 			dst = append(dst, id)
 		} else {
@@ -53,6 +49,17 @@ func (t *Tokenizer) symbols(s string, dst []int32) []int32 {
 		s = s[n:]
 	}
 	return dst
+}
+
+// char is the id of the first character of s, None for one without, and its length.
+func (t *Tokenizer) char(s string) (id int32, n int) {
+	if s[0] < utf8.RuneSelf {
+		return t.ascii[s[0]], 1
+	}
+	if r, n := utf8.DecodeRuneInString(s); r != utf8.RuneError || n > 1 {
+		return t.piece(s[:n]), n
+	}
+	return None, 1
 }
 
 // bytesToIDs appends the token of each byte; a byte without one is left out, as in

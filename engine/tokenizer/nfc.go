@@ -48,7 +48,8 @@ func nfc(s string) string {
 		out = append(out, s[:normal]...)
 		s = s[normal:]
 		n := segment(s)
-		chars = compose(decompose(chars[:0], s[:n]))
+		chars = slices.Grow(chars[:0], utf8.RuneCountInString(s[:n]))
+		chars = compose(decompose(chars, s[:n]))
 		for _, c := range chars {
 			out = c.append(out)
 		}

@@ -29,6 +29,9 @@ type follower struct {
 // word appends the tokens of a word.
 func (p *path) word(t *Tokenizer, s string, out []int32) []int32 {
 	p.symbols = t.symbols(s, p.symbols[:0])
+	if len(p.symbols) < 2 {
+		return append(out, p.symbols...)
+	}
 	p.tokens, p.first, p.dead = out, len(out), p.dead[:0]
 	p.search(t)
 	out, p.tokens = p.tokens, nil

@@ -91,14 +91,21 @@ func (t *Tokenizer) spell(id int32, dst []int32) []int32 {
 // setRecipes declares what a text consists of before merges.
 func (t *Tokenizer) setRecipes(v *vocabulary) {
 	t.recipes = make([]recipe, len(t.kinds))
+	for b := range t.ascii {
+		t.ascii[b] = None
+	}
 	for _, id := range t.byteIDs {
 		if id != None {
 			t.symbol(id)
 		}
 	}
 	for entry, id := range v.ids {
-		if t.chars && t.reachable(id) && utf8.RuneCount(v.name(entry)) == 1 {
-			t.symbol(id)
+		name := v.name(entry)
+		if !t.chars || !t.reachable(id) || utf8.RuneCount(name) != 1 {
+			continue
+		}
+		if t.symbol(id); len(name) == 1 && name[0] < utf8.RuneSelf {
+			t.ascii[name[0]] = id
 		}
 	}
 }

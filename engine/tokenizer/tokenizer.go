@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // None is the id of a token that the tokenizer does not have.
@@ -27,11 +28,12 @@ type Tokenizer struct {
 	start []uint32 // token id is arena[start[id]:start[id+1]]
 	kinds []kind
 
-	chars    bool             // symbols are characters with byte fallback, not bytes
-	index    hashIndex        // bytes: ids of what merges can make, by their bytes
-	odd      map[string]int32 // bytes: the same where an added token's own text differs
-	pieces   *vocabulary      // characters: ids by written form
-	byteIDs  [256]int32       // id of each single byte, or None
+	chars    bool                 // symbols are characters with byte fallback, not bytes
+	index    hashIndex            // bytes: ids of what merges can make, by their bytes
+	odd      map[string]int32     // bytes: the same where an added token's own text differs
+	pieces   *vocabulary          // characters: ids by written form
+	ascii    [utf8.RuneSelf]int32 // characters: ids of those of one byte, or None
+	byteIDs  [256]int32           // id of each single byte, or None
 	merges   pairTable
 	recipes  []recipe // by id
 	trie     trie     // of the tokens with recipes
