@@ -18,16 +18,33 @@ import (
 func benchCommand(o *options) *cobra.Command {
 	var load bench.Load
 	var endpoint string
+	var own engineBench
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure an OpenAI-compatible endpoint under load",
+		Short: "Measure an OpenAI-compatible endpoint, or an engine alone",
 		Long: `Measure any OpenAI-compatible endpoint under load: time to first token,
 inter-token latency and tokens per second, as percentiles. Without --endpoint it
-measures this fleet.`,
+measures this fleet.
+
+With --engine it measures an engine in this process instead, with random weights in a
+model's true shape or with a model's own: tokens per second with their spread over runs,
+time to the first token, and the share of what reading memory allows.`,
 		Example: `  nanofleet bench --concurrency 8 --requests 64
-  nanofleet bench --endpoint http://localhost:8000 --model qwen3-8b --rate 4 --shared-prefix 0.5`,
+  nanofleet bench --endpoint http://localhost:8000 --model qwen3-8b --rate 4 --shared-prefix 0.5
+  nanofleet bench --engine --shape qwen3-8b --workload nano-vllm --quant fp8 --kv-dtype fp8
+  nanofleet bench --engine --shape qwen3-8b --batch 32 --input 512 --output 128`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := own.check(c); err != nil {
+				return err
+			}
+			if own.on {
+				r, err := own.run(c.Context())
+				if err != nil {
+					return err
+				}
+				return o.print(c.OutOrStdout(), r, r.tell)
+			}
 			client, err := benchClient(o, endpoint)
 			if err != nil {
 				return err
@@ -70,6 +87,7 @@ measures this fleet.`,
 	f.Float64Var(&load.SharedPrefix, "shared-prefix", 0, "share of the prompt that all requests have in common, 0 to 1")
 	f.Float64Var(&load.Temperature, "temperature", 0, "sampling temperature")
 	f.Uint64Var(&load.Seed, "seed", 1, "of prompts and arrivals")
+	own.flags(f)
 	completeFlag(o, cmd, "model", servedNames)
 	return cmd
 }

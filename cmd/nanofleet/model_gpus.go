@@ -47,4 +47,34 @@ func (c card) memory() uint64 {
 	return (c.nvml - reserved) << 20
 }
 
+// driverNames are words by which a driver names a card, the most telling first, and what
+// it reads, GB/s: as measured, else from the data sheet.
+var driverNames = []struct {
+	words []string
+	card  string
+	reads float64 // 0 = the data sheet's
+}{
+	{[]string{"H100", "NVL"}, "h100-nvl", 0}, {[]string{"H100", "PCIe"}, "h100-pcie", 0}, {[]string{"H100"}, "h100", 3090},
+	{[]string{"H200"}, "h200", 0}, {[]string{"GH200"}, "gh200", 0}, {[]string{"B200"}, "b200", 0},
+	{[]string{"A100", "80GB"}, "a100-80g", 0}, {[]string{"A100"}, "a100-40g", 0},
+	{[]string{"L40S"}, "l40s", 0}, {[]string{"L40"}, "l40", 0}, {[]string{"L4"}, "l4", 0}, {[]string{"A40"}, "a40", 0}, {[]string{"A10"}, "a10", 0},
+	{[]string{"RTX", "5090"}, "rtx5090", 0}, {[]string{"RTX", "4090"}, "rtx4090", 0}, {[]string{"RTX", "3090"}, "rtx3090", 0},
+	{[]string{"RTX", "6000", "Ada"}, "rtx6000ada", 0}, {[]string{"RTX", "A6000"}, "rtxa6000", 0}, {[]string{"RTX", "PRO", "6000"}, "rtxpro6000", 0},
+}
+
+// cardSpeed is what the device of a name reads, GB/s; 0 when it is not known.
+func cardSpeed(device string) float64 {
+	words := strings.FieldsFunc(device, func(r rune) bool { return r == ' ' || r == '-' })
+	for _, d := range driverNames {
+		if slices.ContainsFunc(d.words, func(w string) bool { return !slices.Contains(words, w) }) {
+			continue
+		}
+		if d.reads > 0 {
+			return d.reads
+		}
+		return float64(cards[d.card].speed)
+	}
+	return 0
+}
+
 func cardNames() string { return strings.Join(slices.Sorted(maps.Keys(cards)), ", ") }

@@ -82,3 +82,20 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestCardSpeed knows devices by the names that drivers give them.
+func TestCardSpeed(t *testing.T) {
+	for name, want := range map[string]float64{
+		"NVIDIA H100 80GB HBM3": 3090, "NVIDIA H100 PCIe": 2039, "NVIDIA H100 NVL": 3938, "NVIDIA H200": 4800, "NVIDIA A100-SXM4-80GB": 2039, "NVIDIA A100 80GB PCIe": 2039,
+		"NVIDIA L4": 300, "NVIDIA L40S": 864, "NVIDIA GeForce RTX 4090": 1008, "AMD EPYC": 0, "": 0,
+	} {
+		if got := cardSpeed(name); got != want {
+			t.Errorf("%q reads %v GB/s, want %v", name, got, want)
+		}
+	}
+	for _, d := range driverNames {
+		if _, ok := cards[d.card]; !ok {
+			t.Errorf("%v is card %q, which is not known", d.words, d.card)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"fmt"
-	"slices"
 	"sort"
 
 	"github.com/nanofleet/nanofleet/api"
@@ -124,19 +123,14 @@ func (p *planner) largestContext() uint32 {
 	return uint32(pages) * abi.PageLen
 }
 
-// bound divides the memory's speed by the bytes that a step must read: every weight
-// but the embedding's table, of which it needs one row a token, and the KV of each
-// sequence.
+// bound divides the memory's speed by the bytes that a step must read: the weights and
+// the KV of each sequence.
 func (p *planner) bound(out api.Plan) (*api.SpeedBound, error) {
-	read := *p.meta
-	if !read.Config.Tied {
-		read.Weights = slices.DeleteFunc(slices.Clone(read.Weights), func(w model.Weight) bool { return w.Name == "embed" })
-	}
-	bytes, err := model.Footprint(&read, p.least(), p.spec.Backend)
-	if err != nil || bytes.Weights == 0 {
+	read, _, err := model.ReadBytes(p.meta, p.least(), p.spec.Backend)
+	if err != nil || read == 0 {
 		return nil, err
 	}
-	speed, weights, n := float64(p.spec.Bandwidth), float64(bytes.Weights), float64(out.Concurrency)
+	speed, weights, n := float64(p.spec.Bandwidth), float64(read), float64(out.Concurrency)
 	kv := n * float64(out.Context) * float64(out.KVPerToken)
 	return &api.SpeedBound{One: speed / weights, All: n * speed / (weights + kv)}, nil
 }

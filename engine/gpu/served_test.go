@@ -1,24 +1,16 @@
 package gpu
 
 import (
-	"bufio"
 	"context"
-	_ "embed"
-	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nanofleet/nanofleet/engine"
 	"github.com/nanofleet/nanofleet/engine/abi"
+	"github.com/nanofleet/nanofleet/engine/bench"
 	"github.com/nanofleet/nanofleet/engine/sample"
 )
-
-// lengths are those of nano-vLLM's bench (testdata/lengths.py).
-//
-//go:embed testdata/lengths.txt
-var lengths string
 
 // BenchmarkServed is nano-vLLM's bench through the engine: 256 requests at once, of 100
 // to 1,024 tokens each, for 100 to 1,024 more, drawn at temperature 0.6.
@@ -50,15 +42,14 @@ func BenchmarkServed(b *testing.B) {
 func serveAll(b *testing.B, e *engine.Engine) (tokens int) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	lines := bufio.NewScanner(strings.NewReader(lengths))
-	for i := 0; lines.Scan(); i++ {
-		var in, out int
-		if _, err := fmt.Sscan(lines.Text(), &in, &out); err != nil {
-			b.Fatal(err)
-		}
-		r := &engine.Request{MaxTokens: out, Sampling: sample.Defaults(), Seed: uint64(i), IgnoreEOS: true}
+	w, err := bench.New(bench.NanoVLLM, 0, 0, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i, l := range w.Lengths {
+		r := &engine.Request{MaxTokens: l.Out, Sampling: sample.Defaults(), Seed: uint64(i), IgnoreEOS: true}
 		r.Sampling.Temperature = 0.6
-		for t := range in {
+		for t := range l.In {
 			r.Prompt = append(r.Prompt, int32((t*7919+i*104729)%10000))
 		}
 		s, err := e.Submit(r)

@@ -27,7 +27,9 @@ type Config struct {
 	Quant    string // as users say it; "" = none
 	KVDType  string // "" = the backend's own
 	Options  model.Options
-	Queue    int // requests held beyond those that run
+	// Fit, when not nil, changes Options once model and backend are known.
+	Fit   func(m *model.Meta, backend string, o model.Options) (model.Options, error)
+	Queue int // requests held beyond those that run
 	// Memory is what the backend may take, in bytes; 0 = no cap.
 	Memory        uint64
 	NoPrefixCache bool
@@ -115,6 +117,11 @@ func (c *Config) try(name string, m *model.Meta) (*Instance, error) {
 	var err error
 	if o.Quant, o.KVDType, err = model.Precision(name, c.Quant, c.KVDType); err != nil {
 		return nil, err
+	}
+	if c.Fit != nil {
+		if o, err = c.Fit(m, name, o); err != nil {
+			return nil, err
+		}
 	}
 	_, limits, err := model.Size(m, name, o, c.Memory)
 	if err != nil {

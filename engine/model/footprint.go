@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nanofleet/nanofleet/engine/abi"
 )
@@ -18,6 +19,19 @@ func Footprint(m *Meta, limits abi.Limits, backend string) (abi.Bytes, error) {
 		return abi.Bytes{}, fmt.Errorf("model: no footprint for backend %q (known: %s)", backend, supported(footprints))
 	}
 	return compute(m, limits)
+}
+
+// ReadBytes is what a step of decoding must read on a backend: of the weights once, all
+// but an embedding's table that the head does not share, since a token needs one row of
+// it; and of each position that a sequence sees. Limits say the precision.
+func ReadBytes(m *Meta, precision abi.Limits, backend string) (weights, position uint64, err error) {
+	read := *m
+	if !read.Config.Tied {
+		read.Weights = slices.DeleteFunc(slices.Clone(read.Weights), func(w Weight) bool { return w.Name == "embed" })
+	}
+	one := abi.Limits{MaxSlots: 1, MaxRows: 1, MaxTokens: 1, MaxPositions: 1, Pages: 1, Quant: precision.Quant, KVDType: precision.KVDType}
+	bytes, err := Footprint(&read, one, backend)
+	return bytes.Weights, bytes.KV / abi.PageLen, err
 }
 
 // activationBytes is one float32 per element of every buffer, for the most rows
