@@ -136,9 +136,9 @@ func (s *Scale) data(t weights.Tensor) ([]byte, error) {
 // maxScale keeps 448 times a scale, the largest E4M3, a bfloat16 that products can bear.
 const maxScale = 1e30
 
-// names of a list of modules; patterns are read by matcher.
-func (c *jsonConfig) modules(key string, matcher func(string) (func(string) bool, error)) (out []func(string) bool) {
-	const most = 1 << 14
+// modules reads a list of names or patterns; each costs what a model of thousands of
+// modules may bear.
+func (c *jsonConfig) modules(key string, most int, matcher func(string) (func(string) bool, error)) (out []func(string) bool) {
 	if c.values[key] == nil {
 		return nil
 	}
@@ -177,6 +177,10 @@ func modulePattern(name string) (func(string) bool, error) {
 	expression, isPattern := strings.CutPrefix(name, "re:")
 	if !isPattern {
 		return func(module string) bool { return module == name }, nil
+	}
+	const longest = 256
+	if len(name) > longest || strings.ContainsRune(expression, '{') {
+		return nil, fmt.Errorf("at most %d bytes and no counted repetition", longest)
 	}
 	re, err := regexp.Compile(`^(?:` + expression + `)`)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,6 +143,9 @@ func TestFP8Refuses(t *testing.T) {
 		{"channel", "", "", set("format", "int-quantized"), "quantization_config.format = int-quantized"},
 		{"channel", "", "", set("ignore", []string{"re:.*up_proj$"}), "up_proj"},
 		{"channel", "", "", set("ignore", []string{"re:("}), "quantization_config.ignore = re:("},
+		{"channel", "", "", set("ignore", []string{"re:a{1000}"}), "no counted repetition"},
+		{"channel", "", "", set("ignore", []string{"re:" + strings.Repeat("a", 300)}), "at most 256 bytes"},
+		{"channel", "", "", set("ignore", slices.Repeat([]string{"re:a"}, 2000)), "at most 1024 names"},
 		{"channel", "", "", set("config_groups", nil), "quantization_config.config_groups"},
 		{"channel", "", "", set("sparsity_config", map[string]any{"format": "sparse-24-bitmask"}), "quantization_config.sparsity_config.format"},
 		{"channel", "", "", set("transform_config", map[string]any{"a": 1}), "quantization_config.transform_config"},

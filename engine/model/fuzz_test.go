@@ -24,6 +24,17 @@ func FuzzConfig(f *testing.F) {
 		}
 		f.Add(text)
 	}
+	fp8, err := filepath.Glob("../../testing/golden/testdata/fp8/*/" + configName)
+	if err != nil || len(fp8) < 5 {
+		f.Fatal(fp8, err)
+	}
+	for _, path := range fp8 {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Add([]byte(smolJSON))
 	f.Add([]byte(`{"layer_types":[],"rope_scaling":{"type":"yarn","factor":1e300},"num_hidden_layers":1e300}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -34,9 +45,24 @@ func FuzzConfig(f *testing.F) {
 			}
 			if d, err := read(c); err == nil {
 				checkDesign(t, arch, d)
+				checkScheme(t, d.scheme)
 			}
 		}
 	})
+}
+
+// checkScheme demands shapes of scales that backends know.
+func checkScheme(t *testing.T, f *fp8Scheme) {
+	if f == nil {
+		return
+	}
+	f.ignored("model.layers.0.self_attn.q_proj")
+	for _, rows := range []uint64{1, 2, 300} {
+		high, wide := f.shape(part{rows: 300, cols: 200}, rows)
+		if s := [2]uint32{high, wide}; s != [2]uint32{1, 1} && s != [2]uint32{300, 1} && s != [2]uint32{3, 2} || f.suffix == "" {
+			t.Fatalf("%v scales named %q", s, f.suffix)
+		}
+	}
 }
 
 // checkDesign looks for numbers that no backend should see.

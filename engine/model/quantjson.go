@@ -12,6 +12,12 @@ const quantKey = "quantization_config"
 // quantHave is what a refusal says is read.
 const quantHave = "fp8, compressed-tensors with FP8 weights (float-quantized), and GGUF files for fewer bits"
 
+// Bounds of the lists of modules that stay as they are: a matrix each, or patterns.
+const (
+	maxModules  = 1 << 14
+	maxPatterns = 1 << 10
+)
+
 // quantisation reads quantization_config, where there is one.
 func (c *jsonConfig) quantisation() *fp8Scheme {
 	nested, ok := c.values[quantKey].(map[string]any)
@@ -60,7 +66,7 @@ func (c *jsonConfig) fp8() *fp8Scheme {
 		c.block("weight_block_size")
 		f.suffix, f.strategy = scaleInverseSuffix, strategyBlock
 	}
-	f.plain = append(c.modules("modules_to_not_convert", moduleName), c.modules("ignored_layers", moduleName)...)
+	f.plain = append(c.modules("modules_to_not_convert", maxModules, moduleName), c.modules("ignored_layers", maxModules, moduleName)...)
 	return f
 }
 
@@ -80,7 +86,7 @@ func (c *jsonConfig) compressed() *fp8Scheme {
 	c.demand("quantization_status", "compressed", "frozen")
 	c.demand("transform_config", empty)
 	c.dense("sparsity_config")
-	f := &fp8Scheme{suffix: scaleSuffix, plain: c.modules("ignore", modulePattern)}
+	f := &fp8Scheme{suffix: scaleSuffix, plain: c.modules("ignore", maxPatterns, modulePattern)}
 	groups, _ := c.values["config_groups"].(map[string]any)
 	if len(groups) == 0 {
 		c.fail("config_groups", c.values["config_groups"], "must say how the weights are quantised")

@@ -95,6 +95,14 @@ func configFiles(t *testing.T) (files []file) {
 		"is_encoder_decoder": `true`, "pruned_heads": `{"0":[1]}`, "layer_types": `["full_attention"]`, "residual_multiplier": `2`, "use_qk_norm": `true`, "is_causal": `false`} {
 		set(key, value, badConfig)
 	}
+	for i, value := range []string{`7`, `"fp8"`, `{}`, `{"quant_method":7}`, `{"quant_method":"awq"}`, `{"quant_method":"bitsandbytes"}`, `{"quant_method":"fp8","fmt":"e5m2"}`,
+		`{"quant_method":"fp8","weight_block_size":[0,0]}`, `{"quant_method":"fp8","weight_block_size":[128]}`, `{"quant_method":"fp8","weight_block_size":[-128,1e300]}`,
+		`{"quant_method":"fp8","modules_to_not_convert":{"a":1}}`, `{"quant_method":"fp8","activation_scheme":[]}`, `{"quant_method":"fp8","evil":1}`,
+		`{"quant_method":"compressed-tensors"}`, `{"quant_method":"compressed-tensors","config_groups":{"a":7}}`, `{"quant_method":"compressed-tensors","config_groups":{"a":{"weights":[]}}}`,
+		`{"quant_method":"compressed-tensors","ignore":["re:` + strings.Repeat("(", 200) + `"],"config_groups":{}}`,
+		`{"quant_method":"compressed-tensors","ignore":["re:(a{1000}){1000}"],"config_groups":{}}`} {
+		add(fmt.Sprintf("quantisation %d", i), edited(t, configName, map[string]string{"quantization_config": value}), badConfig, "quantization_config")
+	}
 	for _, c := range [][2]string{{"num_hidden_layers", `3`}, {"num_hidden_layers", `5`}, {"intermediate_size", `191`}, {"hidden_size", `128`}, {"num_key_value_heads", `4`}, {"num_attention_heads", `8`},
 		{"vocab_size", `511`}, {"vocab_size", `513`}, {"head_dim", `16`}, {"tie_word_embeddings", `false`}, {"attention_bias", `true`}, {"mlp_bias", `true`}} {
 		text := edited(t, configName, map[string]string{c[0]: c[1]})
