@@ -41,6 +41,14 @@ static nf_dtype kept(const float *scales, uint64_t n) {
   return NF_F16;
 }
 
+/* All values times each of n scales: fewer products than a matrix has weights. */
+static void multiply(nf_dtype dtype, const float *scales, uint32_t n, uint16_t *products) {
+  for (int b = 0; b < 256; b++) {
+    float value = e4m3((uint8_t)b);
+    for (uint32_t i = 0; i < n; i++) products[256 * i + b] = dtype == NF_F16 ? nfc_to_half(value * scales[i]) : to_bf16(value * scales[i]);
+  }
+}
+
 nf_code nfc_scale_put(nf_engine *e, nfc_matrix *m, const nf_tensor *t) {
   uint32_t block, high, wide;
   uint64_t stored = nfc_stored_bytes(t->dtype, &block);
@@ -51,29 +59,23 @@ nf_code nfc_scale_put(nf_engine *e, nfc_matrix *m, const nf_tensor *t) {
   if (t->data_len != stored * t->rows * t->cols || !t->data)
     return nfc_fail(e, NF_INVALID, "\"%s\": %u x %u scales need %llu bytes, there are %llu", t->name, t->rows, t->cols,
                     (unsigned long long)(stored * t->rows * t->cols), (unsigned long long)t->data_len);
-  float values[256], *scales = malloc(sizeof(float) * t->rows * t->cols);
-  uint16_t *row = malloc(sizeof *row * m->cols);
-  if (!scales || !row) {
-    free(scales);
-    free(row);
-    return nfc_fail(e, NF_NOMEM, "\"%s\": %u x %u scales", t->name, t->rows, t->cols);
-  }
-  for (int b = 0; b < 256; b++) values[b] = e4m3((uint8_t)b);
-  nfc_dequantise(t->dtype, t->data, t->rows * t->cols, scales);
-  m->dtype = kept(scales, (uint64_t)t->rows * t->cols);
-  for (uint32_t r = 0; r < m->rows; r++) {
-    const uint8_t *from = m->unscaled + (uint64_t)r * m->cols;
-    const float *of = scales + (uint64_t)(r / high) * t->cols;
-    for (uint32_t c = 0; c < m->cols; c++) {
-      float w = values[from[c]] * of[c / wide];
-      row[c] = m->dtype == NF_F16 ? nfc_to_half(w) : to_bf16(w);
+  float *scales = malloc(sizeof *scales * t->rows * t->cols);
+  uint16_t *row = malloc(sizeof *row * m->cols), *products = malloc(sizeof *products * 256 * t->cols);
+  if (scales && row && products) {
+    nfc_dequantise(t->dtype, t->data, t->rows * t->cols, scales);
+    m->dtype = kept(scales, (uint64_t)t->rows * t->cols);
+    for (uint32_t r = 0; r < m->rows; r++) {
+      if (r % high == 0) multiply(m->dtype, scales + (uint64_t)(r / high) * t->cols, t->cols, products);
+      const uint8_t *from = m->unscaled + (uint64_t)r * m->cols;
+      for (uint32_t c = 0; c < m->cols; c++) row[c] = products[256 * (c / wide) + from[c]];
+      nfc_pack_row(m->dtype, (const uint8_t *)row, m->cols, m->data + m->panel * (r / 8), r % 8);
     }
-    nfc_pack_row(m->dtype, (const uint8_t *)row, m->cols, m->data + m->panel * (r / 8), r % 8);
+    m->unscaled = NULL;
   }
-  m->unscaled = NULL;
   free(scales);
   free(row);
-  return NF_OK;
+  free(products);
+  return m->unscaled ? nfc_fail(e, NF_NOMEM, "\"%s\": %u x %u scales", t->name, t->rows, t->cols) : NF_OK;
 }
 
 /* SplitMix64's finaliser: well mixed bits of a counter. */
