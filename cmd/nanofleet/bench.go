@@ -13,6 +13,7 @@ import (
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/api/bench"
+	enginebench "github.com/nanofleet/nanofleet/engine/bench"
 )
 
 func benchCommand(o *options) *cobra.Command {
@@ -88,6 +89,9 @@ time to the first token, and the share of what reading memory allows.`,
 	f.Float64Var(&load.Temperature, "temperature", 0, "sampling temperature")
 	f.Uint64Var(&load.Seed, "seed", 1, "of prompts and arrivals")
 	own.flags(f)
+	completeValues(cmd, "backend", "cpu", "cuda", "ref")
+	completeValues(cmd, "workload", string(enginebench.NanoVLLM), string(enginebench.Decode), string(enginebench.Prefill))
+	completePrecision(cmd)
 	completeFlag(o, cmd, "model", servedNames)
 	return cmd
 }

@@ -35,6 +35,19 @@ func completeFlag(o *options, c *cobra.Command, flag string, from names) {
 	}
 }
 
+// completeValues completes a flag that takes one of some values.
+func completeValues(c *cobra.Command, flag string, values ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag: a slip in this program
+	}
+}
+
+// completePrecision completes what says precision.
+func completePrecision(c *cobra.Command) {
+	completeValues(c, "quant", "none", "fp8", "int4")
+	completeValues(c, "kv-dtype", "bf16", "fp8", "f16", "f32")
+}
+
 func (o *options) complete(c *cobra.Command, from names) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(c.Context(), completeWait)
 	defer cancel()

@@ -66,6 +66,8 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 	f.StringVar(&spec.Options.Quant, "quant", "", quantUsage)
 	f.StringVar(&spec.Options.KVDType, "kv-dtype", "", kvDTypeUsage)
 	f.BoolVar(&spec.Options.NoPrefixCache, "no-prefix-cache", false, "compute every prompt anew")
+	completeValues(cmd, "backend", "cpu", "cuda", "ref")
+	completePrecision(cmd)
 	return cmd
 }
 

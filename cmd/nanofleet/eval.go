@@ -76,6 +76,8 @@ that holds it.`,
 	f.StringVar(&e.context, "context", "", "tokens in a window (default: 2048, or what the model can)")
 	f.Uint32Var(&e.threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
 	f.BoolVar(&e.invariant, "invariant", false, "demand bits that never depend on the batch")
+	completeValues(cmd, "backend", "cpu", "cuda", "ref")
+	completePrecision(cmd)
 	return cmd
 }
 

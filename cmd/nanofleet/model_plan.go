@@ -70,6 +70,7 @@ GPUs: ` + cardNames() + `.`,
 	f.StringVar(&p.quant, "quant", "", quantUsage)
 	f.StringVar(&p.kvDType, "kv-dtype", "", kvDTypeUsage)
 	outputFlag(f, &p.output)
+	completePrecision(cmd)
 	return cmd
 }
 

@@ -179,3 +179,17 @@ func TestSettled(t *testing.T) {
 		}
 	}
 }
+
+// TestPrecisionIsCompleted offers the values of flags that take one of some.
+func TestPrecisionIsCompleted(t *testing.T) {
+	for _, args := range [][]string{
+		{"deploy", "x", "--quant", ""}, {"model", "plan", "x", "--quant", ""}, {"eval", "x", "--quant", ""}, {"bench", "--engine", "--quant", ""},
+	} {
+		root, out := newRoot(), &strings.Builder{}
+		root.SetOut(out)
+		root.SetArgs(append([]string{"__complete"}, args...))
+		if err := root.Execute(); err != nil || !strings.Contains(out.String(), "int4") {
+			t.Errorf("%v: %q, %v", args, out, err)
+		}
+	}
+}

@@ -213,7 +213,7 @@ func TestSourceMistakes(t *testing.T) {
 		{[]string{"model", "plan", tiny.GGUF(), "--gpu", "voodoo2"}, 2, "h100"},
 		{[]string{"model", "plan", tiny.GGUF(), "--gpu", "h100", "--context", "32x"}, 2, "32k"},
 		{[]string{"model", "plan", tiny.GGUF(), "--gpu", "h100", "--context", "32k"}, 1, "at most 1024"},
-		{[]string{"model", "plan", tiny.GGUF(), "--gpu", "h100", "--quant", "int3"}, 2, "quant: \"int3\", backend cuda has only none"},
+		{[]string{"model", "plan", tiny.GGUF(), "--gpu", "h100", "--quant", "int3"}, 2, "quant: \"int3\", backend cuda has only "},
 		{[]string{"model", "plan", tiny.GGUF(), "--cpu", "--quant", "int4"}, 2, "quantised already"},
 		{[]string{"model", "plan", tiny.GGUF(), "--cpu", "--kv-dtype", "fp8"}, 2, "backend cpu has only f16, f32"},
 		{[]string{"model", "plan", tiny.GGUF(), "--cpu", "--kv-dtype", "f32", "--quant", "none"}, 0, "fits"},
