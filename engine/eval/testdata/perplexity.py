@@ -1,6 +1,8 @@
 """Writes perplexity.json beside this script: what llama.cpp makes of text.txt.
 
   python perplexity.py MODEL.gguf
+  python perplexity.py MODEL.gguf WIDE.gguf    writes the model with its matrices in BF16 instead: to see what
+                                               quantising them at load costs, where no plainer file is at hand
 
 Windows are those of the package: WINDOW tokens that overlap by half, each token scored in the first that holds
 it. Logprobs are computed here, in float64, from llama.cpp's logits of every position. The file's weights are
@@ -22,8 +24,8 @@ here = Path(__file__).parent
 WINDOW = 256
 
 
-def widen(path, to):
-    """The same model in float32."""
+def widen(path, to, kind):
+    """The same model with matrices of a plainer type, and vectors in float32."""
     reader = gguf.GGUFReader(path)
     writer = gguf.GGUFWriter(to, reader.fields["general.architecture"].contents())
     for field in reader.fields.values():
@@ -31,7 +33,9 @@ def widen(path, to):
             continue
         writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=field.types[-1] if len(field.types) > 1 else None)
     for t in reader.tensors:
-        writer.add_tensor(t.name, gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32).reshape(list(reversed(t.shape))))
+        x = gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32).reshape(list(reversed(t.shape)))
+        store = kind if x.ndim > 1 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(t.name, gguf.quants.quantize(x, store), raw_dtype=store)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -40,7 +44,7 @@ def widen(path, to):
 
 def main(path):
     with tempfile.TemporaryDirectory() as at:
-        widen(path, f"{at}/model.gguf")
+        widen(path, f"{at}/model.gguf", gguf.GGMLQuantizationType.F32)
         model = Llama(f"{at}/model.gguf", n_ctx=WINDOW, n_batch=WINDOW, logits_all=True, verbose=False, n_threads=2, type_k=0, type_v=0,
                       flash_attn=False)
         measure(model, path)
@@ -66,4 +70,7 @@ def measure(model, path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if len(sys.argv) > 2:
+        widen(sys.argv[1], sys.argv[2], gguf.GGMLQuantizationType.BF16)
+    else:
+        main(sys.argv[1])
