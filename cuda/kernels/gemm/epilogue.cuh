@@ -63,4 +63,34 @@ __device__ __forceinline__ void finish(const gemm_typed &a, uint32_t row, uint32
   finish(a, row, col, y0, y1, added.x, added.y);
 }
 
+// Whether eight columns from a multiple of eight on can be finished together.
+__device__ __forceinline__ bool by_eights(const gemm_typed &a) { return a.epilogue != gemm_epilogue::logits && a.n % 16 == 0; }
+
+// The residual of eight columns, to be asked for early; zeros where finish_eight does
+// without.
+__device__ __forceinline__ vec16 residual_eight(const gemm_typed &a, uint32_t row, uint32_t col) {
+  const bool there = a.epilogue == gemm_epilogue::residual && a.residual && by_eights(a) && row < a.rows && col < a.n;
+  return load_if(a.residual + static_cast<size_t>(row) * a.n + col, there);
+}
+
+// Finishes the sums of the columns col to col + 7, col a multiple of eight.
+__device__ __forceinline__ void finish_eight(const gemm_typed &a, uint32_t row, uint32_t col, const float (&y)[8], const vec16 &added) {
+  if (a.epilogue == gemm_epilogue::gated || !by_eights(a)) {
+#pragma unroll
+    for (int i = 0; i < 8; i += 2) finish(a, row, col + i, y[i], y[i + 1]);
+    return;
+  }
+  if (row >= a.rows || col >= a.n) return;
+  vec16 out;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    __nv_bfloat162 base;
+    memcpy(&base, &added.word[i], sizeof base);
+    const float2 r = __bfloat1622float2(base);
+    const uint32_t c = col + 2 * i;
+    out.word[i] = pack2(biased(a, y[2 * i], c) * a.scale + r.x, biased(a, y[2 * i + 1], c + 1) * a.scale + r.y);
+  }
+  store(static_cast<bf16 *>(a.out) + static_cast<size_t>(row) * a.n + col, out);
+}
+
 }  // namespace nf

@@ -224,9 +224,18 @@ gemm_kernel gemm_choose(const gemm_args &a) {
   if (a.invariant) return gemm_kernel::skinny;
   if (a.rows <= few_rows) return gemm_kernel::few;
   // Up to 64 rows of a matrix of few features, tiles would have to divide k too often.
-  if (wide_runs() && (a.rows > skinny_rows || a.n * static_cast<uint64_t>(a.k) >= 1u << 24)) return gemm_kernel::wide;
+  if (wide_runs() && (a.rows > skinny_rows || a.n * static_cast<uint64_t>(a.k) >= 1u << 24)) return paired_pays(typed(a)) ? gemm_kernel::paired : gemm_kernel::wide;
   // Between the two, only a matrix with many columns fills the processors with tiles.
   return a.rows > skinny_rows || a.n >= 32768 ? gemm_kernel::tiled : gemm_kernel::skinny;
+}
+
+bool gemm_takes(gemm_kernel kernel, const gemm_args &a) {
+  switch (kernel) {
+    case gemm_kernel::few: return a.rows <= few_rows;
+    case gemm_kernel::wide: return wide_runs();
+    case gemm_kernel::paired: return paired_takes(typed(a));
+    default: return true;
+  }
 }
 
 bool gemm_normalises(const gemm_args &a) { return gemm_choose(a) == gemm_kernel::few && few_normalises(typed(a)); }
@@ -241,6 +250,7 @@ nf_code gemm_launch_as(gemm_kernel kernel, const gemm_args &g, cudaStream_t stre
     case gemm_kernel::skinny: return code_of(launch_skinny(a, stream));
     case gemm_kernel::tiled: return code_of(launch_tiled(a, stream));
     case gemm_kernel::wide: return wide_launch(a, stream);
+    case gemm_kernel::paired: return paired_launch(a, stream);
   }
   return NF_UNSUPPORTED;
 }

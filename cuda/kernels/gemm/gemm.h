@@ -22,6 +22,7 @@ enum class gemm_kernel {
   skinny,  // up to 64 rows a launch: weights go from memory to the tensor cores directly
   tiled,   // many rows: tiles of 128 x 128 or 64 x 64 by way of shared memory
   wide,    // many rows: warpgroup products of tiles that the copy engine brings, on Hopper
+  paired,  // hundreds of rows: the same in pairs of blocks that share weights
 };
 
 struct gemm_args {
@@ -42,6 +43,8 @@ struct gemm_args {
 };
 
 gemm_kernel gemm_choose(const gemm_args &a);
+// Whether a kernel takes such a product on this device.
+bool gemm_takes(gemm_kernel kernel, const gemm_args &a);
 // Whether that kernel can normalise x itself, which saves a launch.
 bool gemm_normalises(const gemm_args &a);
 

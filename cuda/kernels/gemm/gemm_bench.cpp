@@ -13,7 +13,8 @@ namespace {
 
 using harness::buffer;
 
-constexpr size_t beyond_l2 = 256u << 20;  // bytes of weights that rotate
+constexpr size_t beyond_l2 = 256u << 20;   // bytes of weights that rotate
+constexpr double hopper_peak = 989e12;     // of bf16, by NVIDIA's data sheet of the H100 SXM
 
 std::vector<uint8_t> values(size_t n) {
   std::vector<uint8_t> bytes = harness::to_bytes(harness::random_values(1 << 16, 0.05f, 1, NF_BF16), NF_BF16), all(2 * n);
@@ -21,6 +22,18 @@ std::vector<uint8_t> values(size_t n) {
   return all;
 }
 
+const char *name_of(gemm_kernel k) {
+  switch (k) {
+    case gemm_kernel::few: return "few";
+    case gemm_kernel::skinny: return "skinny";
+    case gemm_kernel::tiled: return "tiled";
+    case gemm_kernel::wide: return "wide";
+    case gemm_kernel::paired: return "paired";
+  }
+  return "";
+}
+
+// By the kernel that gemm_choose names, and by wide where that is paired.
 void shape(const char *name, gemm_epilogue epilogue, uint32_t rows, uint32_t n, uint32_t k) {
   const size_t weights = static_cast<size_t>(n) * k, sets = beyond_l2 / (2 * weights) + 1;
   std::vector<std::unique_ptr<buffer>> w;
@@ -28,13 +41,17 @@ void shape(const char *name, gemm_epilogue epilogue, uint32_t rows, uint32_t n, 
   buffer x(2ull * rows * k), out(4ull * rows * n);
   x.put(values(static_cast<size_t>(rows) * k));
   gemm_args a = {x.data(), nullptr, out.data(), nullptr, nullptr, rows, n, k, epilogue, NF_ACT_SILU, 0, 0, false, nullptr, 0, false};
-  const timing t = time_calls(32, [&](int i, cudaStream_t stream) {
-    a.w = w[i % sets]->data();
-    gemm_launch(a, stream);
-  });
-  const double bytes = 2.0 * weights, flops = 2.0 * rows * n * k;
-  printf("gemm %-8s %5u x %6u x %4u  %8.2f us  %6.0f GB/s of weights, %3.0f %% of peak  %6.1f TFLOP/s\n", name, rows, n, k, t.median * 1e6,
-         bytes / t.median / 1e9, 100 * bytes / t.median / harness::memory_peak(), flops / t.median / 1e12);
+  std::vector<gemm_kernel> kernels = {gemm_choose(a)};
+  if (kernels[0] == gemm_kernel::paired) kernels.insert(kernels.begin(), gemm_kernel::wide);
+  for (const gemm_kernel kernel : kernels) {
+    const timing t = time_calls(32, [&](int i, cudaStream_t stream) {
+      a.w = w[i % sets]->data();
+      gemm_launch_as(kernel, a, stream);
+    });
+    const double bytes = 2.0 * weights, flops = 2.0 * rows * n * k;
+    printf("gemm %-8s %5u x %6u x %5u  %-6s  %8.2f us  %6.0f GB/s of weights, %3.0f %% of peak  %6.1f TFLOP/s, %3.0f %% of %.0f\n", name, rows, n, k, name_of(kernel),
+           t.median * 1e6, bytes / t.median / 1e9, 100 * bytes / t.median / harness::memory_peak(), flops / t.median / 1e12, 100 * flops / t.median / hopper_peak, hopper_peak / 1e12);
+  }
 }
 
 void run() {

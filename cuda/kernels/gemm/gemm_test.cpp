@@ -80,49 +80,49 @@ void close_to_reference(const shape &s, gemm_kernel kernel) {
   for (size_t i = 0; i < want.size(); i++) d += (got[i] - want[i]) * (got[i] - want[i]), n += want[i] * want[i];
   // A norm rounds x once more, here and there not the same way.
   const double most = out_dtype(s) == NF_F32 ? (s.norm ? 1e-3 : 1e-5) : 4e-3;
-  check(sqrt(d / n) <= most, text(s) + ": off by " + std::to_string(sqrt(d / n)) + ", at most " + std::to_string(most));
+  check(sqrt(d / n) <= most, text(s) + ", kernel " + std::to_string(static_cast<int>(kernel)) + ": off by " + std::to_string(sqrt(d / n)) + ", at most " + std::to_string(most));
 }
 
-struct kernel_rows {
-  gemm_kernel kernel;
-  uint32_t most;
-};
+const gemm_kernel kernels[] = {gemm_kernel::few, gemm_kernel::skinny, gemm_kernel::tiled, gemm_kernel::wide, gemm_kernel::paired};
 
-// The kernels that this device has, and how many rows they take.
-std::vector<kernel_rows> kernels() {
-  std::vector<kernel_rows> all = {{gemm_kernel::few, few_rows}, {gemm_kernel::skinny, 1u << 20}, {gemm_kernel::tiled, 1u << 20}};
-  if (wide_runs()) all.push_back({gemm_kernel::wide, 1u << 20});
-  return all;
+// By every kernel that takes such a product.
+void all_close_to_reference(const shape &s) {
+  for (const gemm_kernel k : kernels) {
+    if (gemm_takes(k, arguments(s))) close_to_reference(s, k);
+  }
 }
 
 const add shapes_case("gemm/shapes and tails", true, [] {
-  for (const kernel_rows &k : kernels()) {
-    for (const uint32_t rows : {1u, 7u, 8u, 16u, 17u, 33u, 64u, 65u, 130u, 260u}) {
-      if (rows > k.most) continue;
-      for (const shape &s : {shape{rows, 8, 8}, shape{rows, 64, 72}, shape{rows, 513, 64}, shape{rows, 200, 576}, shape{rows, 4100, 256}, shape{rows, 264, 3080}}) {
-        close_to_reference(s, k.kernel);
-      }
+  for (const uint32_t rows : {1u, 7u, 8u, 16u, 17u, 33u, 64u, 65u, 130u, 260u}) {
+    for (const shape &s : {shape{rows, 8, 8}, shape{rows, 64, 72}, shape{rows, 513, 64}, shape{rows, 200, 576}, shape{rows, 4100, 256}, shape{rows, 264, 3080}}) {
+      all_close_to_reference(s);
     }
-    close_to_reference({3, 32800, 40}, k.kernel);
-    if (k.most > 600) close_to_reference({200, 9000, 136}, k.kernel), close_to_reference({300, 9000, 72}, k.kernel);
+  }
+  for (const shape &s : {shape{3, 32800, 40}, shape{200, 9000, 136}, shape{300, 9000, 72}}) all_close_to_reference(s);
+});
+
+// More tiles than pairs of processors, so that blocks take several, with rings that are
+// walked round within a tile and across tiles.
+const add many_tiles_case("gemm/several tiles a block", true, [] {
+  for (const shape &s : {shape{700, 9000, 136}, shape{1030, 6152, 328}, shape{2100, 3000, 264, gemm_epilogue::residual}, shape{520, 12336, 72, gemm_epilogue::gated}}) {
+    for (const gemm_kernel k : {gemm_kernel::wide, gemm_kernel::paired}) {
+      if (gemm_takes(k, arguments(s))) close_to_reference(s, k);
+    }
   }
 });
 
 const add epilogues_case("gemm/every epilogue", true, [] {
-  for (const kernel_rows &k : kernels()) {
-    for (const uint32_t rows : {1u, 13u, 40u, 150u}) {
-      if (rows > k.most) continue;
-      for (const bool bias : {false, true}) {
-        for (const uint32_t width : {200u, 1032u}) {
-          close_to_reference({rows, 96, width, gemm_epilogue::plain, bias}, k.kernel);
-          close_to_reference({rows, 96, width, gemm_epilogue::residual, bias, 0.5f}, k.kernel);
-          close_to_reference({rows, 101, width, gemm_epilogue::residual, bias, 0.5f}, k.kernel);
-          close_to_reference({rows, 656, width, gemm_epilogue::gated, bias}, k.kernel);
-        }
+  for (const uint32_t rows : {1u, 13u, 40u, 150u, 400u}) {
+    for (const bool bias : {false, true}) {
+      for (const uint32_t width : {200u, 1032u}) {
+        all_close_to_reference({rows, 96, width, gemm_epilogue::plain, bias});
+        all_close_to_reference({rows, 96, width, gemm_epilogue::residual, bias, 0.5f});
+        all_close_to_reference({rows, 101, width, gemm_epilogue::residual, bias, 0.5f});
+        all_close_to_reference({rows, 656, width, gemm_epilogue::gated, bias});
       }
-      close_to_reference({rows, 515, 200, gemm_epilogue::logits, false, 2, 0}, k.kernel);
-      close_to_reference({rows, 516, 200, gemm_epilogue::logits, false, 0, 3}, k.kernel);
     }
+    all_close_to_reference({rows, 515, 200, gemm_epilogue::logits, false, 2, 0});
+    all_close_to_reference({rows, 516, 200, gemm_epilogue::logits, false, 0, 3});
   }
 });
 
@@ -164,12 +164,12 @@ const add neighbours_case("gemm/a row does not see its neighbours", true, [] {
 });
 
 const add again_case("gemm/the same bits when run again", true, [] {
-  for (const kernel_rows &k : kernels()) {
-    for (const uint32_t rows : {5u, 30u, 60u, 100u, 500u}) {
-      if (rows > k.most) continue;
+  for (const gemm_kernel k : kernels) {
+    for (const uint32_t rows : {5u, 30u, 60u, 100u, 500u, 3000u}) {
       const shape s = {rows, 1000, 1024};
+      if (!gemm_takes(k, arguments(s))) continue;
       const operands o = make(s);
-      check(run(s, o, k.kernel) == run(s, o, k.kernel), text(s) + ": other bits");
+      check(run(s, o, k) == run(s, o, k), text(s) + ": other bits");
     }
   }
 });

@@ -32,4 +32,9 @@ bool few_normalises(const gemm_typed &a);  // whether it can normalise x itself
 bool wide_runs();
 nf_code wide_launch(const gemm_typed &a, cudaStream_t stream);
 
+// paired.cu: more rows still, by pairs of blocks that share weights.
+bool paired_takes(const gemm_typed &a);
+bool paired_pays(const gemm_typed &a);  // whether it is faster than wide
+nf_code paired_launch(const gemm_typed &a, cudaStream_t stream);
+
 }  // namespace nf

@@ -1,8 +1,9 @@
 // Products of many rows on Hopper: the copy engine brings tiles of both operands, and
 // warpgroups multiply them from shared memory.
-#include "common/hopper.cuh"
+#include "common/boxes.h"
 #include "common/launch.h"
 #include "common/status.h"
+#include "common/warpgroup.cuh"
 #include "kernels/gemm/epilogue.cuh"
 #include "kernels/gemm/kernels.h"
 
@@ -23,7 +24,7 @@ struct tiling {
   static constexpr uint32_t pitch = SWAP ? RIGHT + 1 : RIGHT + 8;  // of sums in shared memory, for its banks
   static constexpr uint32_t sums_bytes = left_rows * pitch * sizeof(float);
   static constexpr uint32_t ring_bytes = STAGES * stage_bytes;
-  static constexpr uint32_t shared = (RIGHT < 256 && sums_bytes > ring_bytes ? sums_bytes : ring_bytes) + 1024 + 2 * STAGES * 8;
+  static constexpr uint32_t shared = (sums_bytes > ring_bytes ? sums_bytes : ring_bytes) + 1024 + 2 * STAGES * 8;
 };
 
 struct place {
@@ -100,25 +101,26 @@ __device__ __forceinline__ void finish_registers(const gemm_typed &a, const floa
   }
 }
 
-// The blocks of a cluster have divided k: each adds up its share of the tile, in one order.
 template <int RIGHT, bool SWAP, int STAGES>
-__device__ __forceinline__ void finish_shared(const gemm_typed &a, float *sums, const float (&sum)[RIGHT / 2], place p, uint32_t row, bool consumer) {
+__device__ __forceinline__ void leave_sums(float *sums, const float (&sum)[RIGHT / 2], uint32_t row) {
   using T = tiling<RIGHT, SWAP, STAGES>;
-  if (consumer) {
-    float *to = sums + row * T::pitch + threadIdx.x % 4 * 2;
+  float *to = sums + row * T::pitch + threadIdx.x % 4 * 2;
 #pragma unroll
-    for (int j = 0; j < RIGHT / 8; j++) {
+  for (int j = 0; j < RIGHT / 8; j++) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) to[i / 2 * 8 * T::pitch + 8 * j + i % 2] = sum[4 * j + i];
-    }
+    for (int i = 0; i < 4; i++) to[i / 2 * 8 * T::pitch + 8 * j + i % 2] = sum[4 * j + i];
   }
-  cluster_sync();
-  const uint32_t blocks = cluster_size(), rank = cluster_rank();
-  constexpr uint32_t pairs = (SWAP ? left_rows : RIGHT) / 2, x_rows = SWAP ? RIGHT : left_rows;
-  const uint32_t share = x_rows / blocks;
-  for (uint32_t i = threadIdx.x; consumer && i < share * pairs; i += consumers) {
-    const uint32_t x = rank * share + i / pairs, w = i % pairs * 2;
-    const float *first = sums + (SWAP ? w * T::pitch + x : x * T::pitch + w), *second = first + (SWAP ? T::pitch : 1);
+}
+
+// Adds up all blocks' sums of two weights and a row of x.
+template <int RIGHT, int STAGES>
+__device__ __forceinline__ void join_pairs(const gemm_typed &a, const float *sums, place p) {
+  using T = tiling<RIGHT, true, STAGES>;
+  constexpr uint32_t pairs = left_rows / 2;
+  const uint32_t blocks = cluster_size(), share = RIGHT / blocks;
+  for (uint32_t i = threadIdx.x; i < share * pairs; i += consumers) {
+    const uint32_t x = cluster_rank() * share + i / pairs, w = i % pairs * 2;
+    const float *first = sums + w * T::pitch + x, *second = first + T::pitch;
     float parts[cluster_max][2];  // all on their way at once
 #pragma unroll
     for (uint32_t b = 0; b < cluster_max; b++) {
@@ -129,13 +131,44 @@ __device__ __forceinline__ void finish_shared(const gemm_typed &a, float *sums, 
     for (uint32_t b = 0; b < cluster_max; b++) {
       if (b < blocks) y0 += parts[b][0], y1 += parts[b][1];
     }
-    finish(a, (SWAP ? p.right : p.left) + x, (SWAP ? p.left : p.right) + w, y0, y1);
+    finish(a, p.right + x, p.left + w, y0, y1);
+  }
+}
+
+// The same where rows of x are rows of sums: eight columns at a time.
+template <int RIGHT, int STAGES>
+__device__ __forceinline__ void join_eights(const gemm_typed &a, const float *sums, place p) {
+  using T = tiling<RIGHT, false, STAGES>;
+  constexpr uint32_t eights = RIGHT / 8;
+  const uint32_t blocks = cluster_size(), share = left_rows / blocks;
+#pragma unroll 2
+  for (uint32_t i = threadIdx.x; i < share * eights; i += consumers) {
+    const uint32_t x = cluster_rank() * share + i / eights, w = i % eights * 8;
+    const float *from = sums + x * T::pitch + w;
+    const vec16 added = residual_eight(a, p.left + x, p.right + w);
+    float y[8] = {};
+    for (uint32_t b = 0; b < blocks; b++) {
+      const float4 u = four_from_block(from, b), v = four_from_block(from + 4, b);
+      y[0] += u.x, y[1] += u.y, y[2] += u.z, y[3] += u.w, y[4] += v.x, y[5] += v.y, y[6] += v.z, y[7] += v.w;
+    }
+    finish_eight(a, p.left + x, p.right + w, y, added);
+  }
+}
+
+// The blocks of a cluster have divided k: each adds up its share of the tile, in one order.
+template <int RIGHT, bool SWAP, int STAGES>
+__device__ __forceinline__ void finish_shared(const gemm_typed &a, float *sums, const float (&sum)[RIGHT / 2], place p, uint32_t row, bool consumer) {
+  if (consumer) leave_sums<RIGHT, SWAP, STAGES>(sums, sum, row);
+  cluster_sync();
+  if (consumer) {
+    if constexpr (SWAP) join_pairs<RIGHT, STAGES>(a, sums, p);
+    else join_eights<RIGHT, STAGES>(a, sums, p);
   }
   cluster_sync();  // no block ends while another reads its sums
 }
 
-template <int RIGHT, bool SWAP, int STAGES, int BLOCKS>
-__global__ void __launch_bounds__(threads, BLOCKS) gemm_wide(const gemm_typed a, const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap w) {
+template <int RIGHT, bool SWAP, int STAGES>
+__global__ void __launch_bounds__(threads, 2) gemm_wide(const gemm_typed a, const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap w) {
 #ifdef NF_HOPPER
   using T = tiling<RIGHT, SWAP, STAGES>;
   extern __shared__ uint8_t shared[];
@@ -164,47 +197,24 @@ __global__ void __launch_bounds__(threads, BLOCKS) gemm_wide(const gemm_typed a,
   }
   if (!SWAP && blocks == 1) {
     if (consumer) finish_registers<RIGHT>(a, sum, p, row);
-  } else if constexpr (RIGHT < 256) {
+  } else {
     __syncthreads();  // the ring is read to its end
     finish_shared<RIGHT, SWAP, STAGES>(a, reinterpret_cast<float *>(base), sum, p, row, consumer);
   }
 #endif
 }
 
-using encode = CUresult (*)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *, const cuuint32_t *,
-                            CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-// The driver's function that describes matrices to the copy engine; NULL without one.
-encode encoder() {
-  static const encode f = [] {
-    void *found = nullptr;
-    cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
-    if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result) != cudaSuccess) cudaGetLastError();
-    return result == cudaDriverEntryPointSuccess ? reinterpret_cast<encode>(found) : nullptr;
-  }();
-  return f;
-}
-
-// A matrix of rows x k, read in boxes of `box` rows and `depth` columns; what lies beyond
-// its edges reads as zero.
-bool describe_matrix(CUtensorMap *map, const bf16 *p, uint32_t rows, uint32_t k, uint32_t box) {
-  const cuuint64_t sizes[] = {k, rows}, pitches[] = {k * sizeof(bf16)};
-  const cuuint32_t boxes[] = {depth, box}, steps[] = {1, 1};
-  return encoder()(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<bf16 *>(p), sizes, pitches, boxes, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
-}
-
 uint32_t up(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
 
-template <int RIGHT, bool SWAP, int STAGES, int BLOCKS>
+template <int RIGHT, bool SWAP, int STAGES>
 cudaError_t launch_tiles(const gemm_typed &a, uint32_t split, cudaStream_t stream) {
   using T = tiling<RIGHT, SWAP, STAGES>;
   constexpr uint32_t x_rows = SWAP ? RIGHT : left_rows, w_rows = SWAP ? left_rows : RIGHT;
-  const auto kernel = gemm_wide<RIGHT, SWAP, STAGES, BLOCKS>;
+  const auto kernel = gemm_wide<RIGHT, SWAP, STAGES>;
   static const cudaError_t allowed = allow_shared(kernel, T::shared);
   CUtensorMap x, w;
   if (allowed) return allowed;
-  if (!describe_matrix(&x, a.x, a.rows, a.k, x_rows) || !describe_matrix(&w, a.w, a.n, a.k, w_rows)) return cudaErrorInvalidValue;
+  if (!describe_rows(&x, a.x, a.rows, a.k, x_rows) || !describe_rows(&w, a.w, a.n, a.k, w_rows)) return cudaErrorInvalidValue;
   launch_shape shape = {up(a.rows, x_rows) * up(a.n, w_rows) * split, threads, T::shared};
   shape.cluster = split;
   return launch(kernel, shape, stream, a, x, w);
@@ -217,9 +227,6 @@ uint32_t split_of(uint32_t tiles, uint32_t k) {
   return split;
 }
 
-// Rounds of blocks over the processors, in the time that 128 columns take.
-float rounds(const gemm_typed &a, uint32_t cols, float cost) { return static_cast<float>(up(up(a.rows, left_rows) * up(a.n, cols), processors())) * cost; }
-
 }  // namespace
 
 bool wide_runs() {
@@ -227,19 +234,18 @@ bool wide_runs() {
     int device = 0, major = 0;
     cudaFuncAttributes f = {};
     const bool there = !cudaGetDevice(&device) && !cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) &&
-                       !cudaFuncGetAttributes(&f, gemm_wide<128, false, 3, 2>);
+                       !cudaFuncGetAttributes(&f, gemm_wide<128, false, 3>);
     if (!there) cudaGetLastError();
-    return there && major == 9 && f.ptxVersion == 90 && encoder();
+    return there && major == 9 && f.ptxVersion == 90 && boxes_known();
   }();
   return does;
 }
 
 nf_code wide_launch(const gemm_typed &a, cudaStream_t stream) {
   const uint32_t features = up(a.n, left_rows);
-  if (a.rows <= 32) return code_of(launch_tiles<32, true, 4, 2>(a, split_of(features, a.k), stream));
-  if (a.rows <= 64) return code_of(launch_tiles<64, true, 4, 2>(a, split_of(features, a.k), stream));
-  if (a.rows > 256 && rounds(a, 256, 1.8f) <= rounds(a, 128, 1)) return code_of(launch_tiles<256, false, 4, 1>(a, 1, stream));
-  return code_of(launch_tiles<128, false, 3, 2>(a, split_of(up(a.rows, left_rows) * up(a.n, 128), a.k), stream));
+  if (a.rows <= 32) return code_of(launch_tiles<32, true, 4>(a, split_of(features, a.k), stream));
+  if (a.rows <= 64) return code_of(launch_tiles<64, true, 4>(a, split_of(features, a.k), stream));
+  return code_of(launch_tiles<128, false, 3>(a, split_of(up(a.rows, left_rows) * up(a.n, 128), a.k), stream));
 }
 
 }  // namespace nf
