@@ -47,6 +47,7 @@ struct step_state {
   bool launched = false;  // its kernels are queued up to the late rows
   bool ending = false;    // its last event is queued; guarded by the engine's mutex
   uint32_t late = 0;      // rows that wait for a mask
+  uint32_t longest = 0;  // positions that the tile with the most of them sees
   uint32_t n_rows = 0, n_tokens = 0, n_sampled = 0, n_walks = 0, n_tiles = 0, n_pages = 0, n_copies = 0;
   uint32_t n_prompts = 0, n_pooled = 0, n_logits = 0, n_vectors = 0;
   uint32_t logits_rows[logits_rows_max] = {};  // sampling rows whose logits are asked for

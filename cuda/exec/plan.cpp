@@ -9,6 +9,7 @@
 #include "exec/staging.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/decode.h"
+#include "kernels/attention/prefill.h"
 #include "kernels/sample/sample.h"
 
 namespace nf {
@@ -237,15 +238,17 @@ bool folds_at(const checked_plan &p, size_t i) {
 
 // How the plan may be run faster than operation by operation.
 void find_shortcuts(const nf_limits &limits, checked_plan *p) {
-  p->walks = !limits.invariant;
+  p->walks = p->prefills = !limits.invariant;
   p->tail = p->ops.size();
   for (size_t i = 0; i < p->ops.size(); i++) {
     const nf_op &op = p->ops[i];
     p->folds.push_back(folds_at(*p, i));
     if (op.out && p->buffers.at(op.out).sampled) p->tail = std::min(p->tail, i);
     if (op.kind == NF_OP_ATTENTION && (op.window > 0 || !decode_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->walks = false;
+    if (op.kind == NF_OP_ATTENTION && (op.softcap > 0 || !prefill_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->prefills = false;
     if (op.kind == NF_OP_HEAD) p->pool_buffer = op.in, p->pool_width = op.in_features;
   }
+  p->prefills = p->prefills && p->walks;
 }
 
 void count_weights(checked_plan *p) {

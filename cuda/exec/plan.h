@@ -71,6 +71,7 @@ struct checked_plan {
   size_t tail;                 // the first operation on sampling rows
   std::vector<bool> folds;     // by operation: a norm that the next one, its only reader, may do
   bool walks;                  // rows of one token are walked: attention/decode.h
+  bool prefills;               // and the others go by large tiles: attention/prefill.h
   uint32_t pool_buffer, pool_width;  // what the head reads; 0 without a head
   nf_bytes bytes;
 };

@@ -9,6 +9,7 @@
 #include "exec/engine.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/decode.h"
+#include "kernels/attention/prefill.h"
 #include "kernels/embed/embed.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/norm/norm.h"
@@ -166,8 +167,9 @@ class pass {
     const decode_args walked = {buffer(op.in), buffer(op.out), staged<step_walk>(s_.walks), e_->pool, e_->books, e_->room, s_.n_walks, op.layer, op.n_heads,
                                 op.n_kv_heads, op.head_dim, op.attn_scale, op.softcap};
     if (const nf_code c = decode_launch(walked, e_->stream)) return c;
-    return attention_launch({buffer(op.in), buffer(op.out), staged<step_tile>(s_.tiles), e_->pool, e_->books, s_.n_tiles, op.layer, op.n_heads,
-                             op.n_kv_heads, op.head_dim, op.window, op.attn_scale, op.softcap}, e_->stream);
+    const attention_args tiled = {buffer(op.in), buffer(op.out), staged<step_tile>(s_.tiles), e_->pool, e_->books, s_.n_tiles, op.layer, op.n_heads,
+                                  op.n_kv_heads, op.head_dim, op.window, op.attn_scale, op.softcap};
+    return e_->plan.prefills ? prefill_launch({tiled, s_.n_tokens, s_.longest}, e_->stream) : attention_launch(tiled, e_->stream);
   }
 
   gemm_args product(const nf_op &op) const {

@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "exec/engine.h"
 #include "kernels/attention/attention.h"
+#include "kernels/attention/prefill.h"
 
 namespace nf {
 namespace {
@@ -213,7 +214,7 @@ class layout {
       spans_ += (start + decode_span) / decode_span;
       return;
     }
-    const uint32_t most = attention_queries / e_->plan.queries_per_token;
+    const uint32_t most = (e_->plan.prefills ? prefill_queries : attention_queries) / e_->plan.queries_per_token;
     for (uint32_t t = 0; t < r.n_tokens; t += most) tiles_.push_back({r.slot, first + t, std::min(most, r.n_tokens - t), start + t});
   }
 
@@ -271,8 +272,16 @@ class layout {
     out_->choices.push_back(c);
   }
 
+  // The longest first, so that the processors end together.
+  void order_tiles() {
+    const auto end = [](const step_tile &t) { return t.position + t.n_tokens; };
+    std::stable_sort(tiles_.begin(), tiles_.end(), [&](const step_tile &a, const step_tile &b) { return end(a) > end(b); });
+    out_->longest = tiles_.empty() ? 0 : end(tiles_.front());
+  }
+
   void pack() {
     packer p(out_->staging);
+    if (e_->plan.prefills) order_tiles();
     // First what a captured pass reads: where these lie follows from their numbers.
     out_->tokens = p.put(tokens_);
     out_->walks = p.put(walks_);

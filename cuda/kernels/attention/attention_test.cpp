@@ -10,6 +10,7 @@
 #include "harness/test.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/decode.h"
+#include "kernels/attention/prefill.h"
 
 namespace nf::test {
 namespace {
@@ -54,21 +55,16 @@ class scene {
   }
 
   std::vector<float> run() {
-    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), tiles(tiles_.size() * sizeof(step_tile)), out(want_.size() * 2);
-    q.put(harness::to_bytes(qkv_, NF_BF16));
-    pool.put(harness::to_bytes(pool_, NF_BF16));
-    table.put(raw(table_));
-    tiles.put(raw(tiles_));
-    attention_args a = arguments();
-    a.qkv = q.data();
-    a.out = out.data();
-    a.tiles = static_cast<const step_tile *>(tiles.data());
-    a.pool.kv = pool.data();
-    a.books.table = static_cast<uint32_t *>(table.data());
-    check(attention_launch(a, nullptr) == NF_OK, text(s_) + ": launch failed");
-    harness::must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-    check(out.intact() && q.intact() && pool.intact(), text(s_) + ": wrote outside of its output");
-    return harness::from_bytes(out.get(), NF_BF16);
+    return by_tiles(tiles_of(attention_queries), [](const attention_args &a) { return attention_launch(a, nullptr); });
+  }
+
+  // The same by the kernel for rows of many tokens.
+  std::vector<float> prefill() {
+    std::vector<step_tile> tiles = tiles_of(prefill_queries);
+    const auto end = [](const step_tile &t) { return t.position + t.n_tokens; };
+    std::stable_sort(tiles.begin(), tiles.end(), [&](const step_tile &a, const step_tile &b) { return end(a) > end(b); });
+    const uint32_t rows = static_cast<uint32_t>(want_.size() / (s_.heads * s_.dim)), longest = end(tiles.front());
+    return by_tiles(tiles, [&](const attention_args &a) { return prefill_launch({a, rows, longest}, nullptr); });
   }
 
   // The same by the kernel for rows of one token.
@@ -76,7 +72,7 @@ class scene {
     const attention_args s = arguments();
     std::vector<step_walk> walks;
     uint32_t spans = 0;
-    for (const step_tile &t : tiles_) {
+    for (const step_tile &t : tiles_of(attention_queries)) {
       walks.push_back({t.slot, t.token, t.position + 1, spans});
       spans += (t.position + decode_span) / decode_span;
     }
@@ -105,11 +101,42 @@ class scene {
  private:
   static constexpr uint32_t layers = 2, layer = 1;
 
+  std::vector<step_tile> tiles_of(uint32_t queries) const {
+    std::vector<step_tile> tiles;
+    const uint32_t most = queries / (s_.heads / s_.kv_heads);
+    uint32_t first = 0;
+    for (uint32_t slot = 0; slot < s_.rows.size(); slot++) {
+      const row &r = s_.rows[slot];
+      for (uint32_t t = 0; t < r.n_tokens; t += most) tiles.push_back({slot, first + t, std::min(most, r.n_tokens - t), r.position + t});
+      first += r.n_tokens;
+    }
+    return tiles;
+  }
+
+  template <typename F>
+  std::vector<float> by_tiles(const std::vector<step_tile> &listed, const F &launch) {
+    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), tiles(listed.size() * sizeof(step_tile)), out(want_.size() * 2);
+    q.put(harness::to_bytes(qkv_, NF_BF16));
+    pool.put(harness::to_bytes(pool_, NF_BF16));
+    table.put(raw(table_));
+    tiles.put(raw(listed));
+    attention_args a = arguments();
+    a.qkv = q.data();
+    a.out = out.data();
+    a.tiles = static_cast<const step_tile *>(tiles.data());
+    a.n_tiles = static_cast<uint32_t>(listed.size());
+    a.pool.kv = pool.data();
+    a.books.table = static_cast<uint32_t *>(table.data());
+    check(launch(a) == NF_OK, text(s_) + ": launch failed");
+    harness::must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    check(out.intact() && q.intact() && pool.intact(), text(s_) + ": wrote outside of its output");
+    return harness::from_bytes(out.get(), NF_BF16);
+  }
+
   attention_args arguments() const {
     attention_args a = {};
     a.pool = {nullptr, nullptr, pages_, layers, s_.kv_heads, s_.dim};
     a.books.width = width_;
-    a.n_tiles = static_cast<uint32_t>(tiles_.size());
     a.layer = layer;
     a.heads = s_.heads;
     a.kv_heads = s_.kv_heads;
@@ -122,7 +149,7 @@ class scene {
 
   void add_row(uint32_t slot) {
     const row &r = s_.rows[slot];
-    const uint32_t length = r.position + r.n_tokens, first = static_cast<uint32_t>(qkv_.size() / ((s_.heads + 2 * s_.kv_heads) * s_.dim));
+    const uint32_t length = r.position + r.n_tokens;
     const std::vector<float> q = harness::random_values(static_cast<size_t>(r.n_tokens) * (s_.heads + 2 * s_.kv_heads) * s_.dim, 1, slot + 1, NF_BF16);
     const std::vector<float> k = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 100, NF_BF16);
     const std::vector<float> v = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 200, NF_BF16);
@@ -141,8 +168,6 @@ class scene {
     attention_reference(a, q.data(), k.data(), v.data(), r.position, r.n_tokens, out.data());
     want_.insert(want_.end(), out.begin(), out.end());
     qkv_.insert(qkv_.end(), q.begin(), q.end());
-    const uint32_t most = attention_queries / (s_.heads / s_.kv_heads);
-    for (uint32_t t = 0; t < r.n_tokens; t += most) tiles_.push_back({slot, first + t, std::min(most, r.n_tokens - t), r.position + t});
   }
 
   shape s_;
@@ -150,7 +175,6 @@ class scene {
   uint32_t width_ = 0, pages_ = 0;
   std::vector<float> pool_, qkv_;
   std::vector<uint32_t> table_;
-  std::vector<step_tile> tiles_;
   std::vector<double> want_;
 };
 
@@ -217,6 +241,55 @@ const add walks_case("attention/decode: heads, lengths, shares of walkers", true
 const add walks_again_case("attention/decode: the same bits when run again", true, [] {
   const shape s = {16, 8, 128, ones({500, 30, 2000, 64})};
   check(scene(s).walk() == scene(s).walk(), "other bits");
+});
+
+void prefill_close(const shape &s) {
+  if (!prefill_attends(s.heads, s.kv_heads, s.dim)) return;
+  scene c(s);
+  close(s, c.prefill(), c.want());
+}
+
+const add prefill_hopper_case("attention/prefill: Hopper runs it", true, [] {
+  cudaDeviceProp p;
+  harness::must(cudaGetDeviceProperties(&p, 0), "cudaGetDeviceProperties");
+  for (const uint32_t dim : {64u, 128u}) check(prefill_attends(16, 8, dim) == (p.major == 9), "heads of " + std::to_string(dim) + " on sm_" + std::to_string(p.major) + std::to_string(p.minor));
+  check(!prefill_attends(16, 8, 80) && !prefill_attends(34, 2, 128), "heads that it cannot attend");
+});
+
+// Lengths about the edges of pages, rounds and tiles, each alone, so that blocks share its
+// keys where it is long.
+const add prefill_lengths_case("attention/prefill: heads and lengths", true, [] {
+  for (const uint32_t dim : {64u, 128u}) {
+    for (const auto &[heads, kv] : {std::pair{4u, 4u}, {4u, 2u}, {9u, 3u}, {8u, 2u}, {32u, 2u}}) {
+      for (const uint32_t n : {1u, 2u, 31u, 33u, 64u, 65u, 127u, 128u, 129u, 200u}) prefill_close({heads, kv, dim, {{0, n}}});
+    }
+    prefill_close({2, 1, dim, {{0, 1200}}});
+  }
+});
+
+const add prefill_past_case("attention/prefill: chunks after a past", true, [] {
+  for (const uint32_t dim : {64u, 128u}) {
+    for (const uint32_t past : {1u, 63u, 64u, 65u, 127u, 128u, 500u, 1000u}) {
+      for (const uint32_t n : {1u, 2u, 64u, 129u}) prefill_close({4, 2, dim, {{past, n}}});
+    }
+    for (const uint32_t n : {1u, 30u, 70u}) prefill_close({4, 2, dim, {{4100, n}}});
+  }
+});
+
+const add prefill_mixed_case("attention/prefill: many sequences in one step", true, [] {
+  for (const auto &[heads, kv] : {std::pair{8u, 4u}, {9u, 3u}, {16u, 2u}}) {
+    std::vector<row> rows;
+    for (uint32_t i = 0; i < 40; i++) rows.push_back({i * 131 % 300 * (i % 3), 2 + i * 37 % 150});
+    for (const uint32_t dim : {64u, 128u}) prefill_close({heads, kv, dim, rows});
+  }
+});
+
+const add prefill_again_case("attention/prefill: the same bits when run again, alone and among others", true, [] {
+  if (!prefill_attends(8, 4, 128)) return;
+  for (const shape &s : {shape{8, 4, 128, {{500, 200}, {0, 90}}}, shape{8, 4, 64, {{4000, 64}}}}) check(scene(s).prefill() == scene(s).prefill(), "other bits");
+  std::vector<row> many(34, {150, 130});
+  const std::vector<float> among = scene({8, 4, 128, many}).prefill(), alone = scene({8, 4, 128, {{150, 130}}}).prefill();
+  check(memcmp(alone.data(), among.data(), alone.size() * sizeof(float)) == 0, "other bits alone");
 });
 
 }  // namespace
