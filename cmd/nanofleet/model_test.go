@@ -99,3 +99,18 @@ func TestCardSpeed(t *testing.T) {
 		}
 	}
 }
+
+func TestGPUState(t *testing.T) {
+	if got, want := clocksOf("1980 MHz, 1980 MHz, 2619 MHz, 2619 MHz\n"), "SM 1980 MHz of at most 1980 MHz, memory 2619 MHz of at most 2619 MHz"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := clocksOf("No devices were found"); got != "" {
+		t.Errorf("no clocks are %q", got)
+	}
+	if v := versionNumber.FindString("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build"); v != "580.159.04" {
+		t.Errorf("version %q", v)
+	}
+	if driver, clocks := gpuState("cpu"); driver != "" || clocks != "" {
+		t.Errorf("of the CPU: %q, %q", driver, clocks)
+	}
+}
