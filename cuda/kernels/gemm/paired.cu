@@ -246,13 +246,16 @@ __global__ void __launch_bounds__(threads, 1) gemm_paired(const gemm_typed a, co
 
 uint32_t up(uint32_t n, uint32_t by) { return (n + by - 1) / by; }
 
-// Rounds of tiles over the processors, in columns of 128 rows that one takes.
-uint32_t columns(const gemm_typed &a, uint32_t cols) {
-  return up(up(a.rows, 2 * tile_rows) * up(a.n, cols), processors() / 2) * cols;
+uint32_t tiles_of(const gemm_typed &a, uint32_t cols) { return up(a.rows, 2 * tile_rows) * up(a.n, cols); }
+
+// The time that rounds of tiles over the processors take, in columns of a piece of k:
+// narrower tiles cost a little more for each, and a round costs about nine pieces.
+uint64_t cost(const gemm_typed &a, uint32_t cols) {
+  const uint64_t piece = cols < 256 ? cols + cols / 24 : cols, rounds = up(tiles_of(a, cols), processors() / 2);
+  return rounds * (up(a.k, depth) * piece + 9 * 256);
 }
 
-// Columns of a tile: the narrower ones cost a little more each.
-uint32_t columns_of(const gemm_typed &a) { return 21 * columns(a, 192) < 20 * columns(a, 256) ? 192 : 256; }
+uint32_t columns_of(const gemm_typed &a) { return cost(a, 192) < cost(a, 256) ? 192 : 256; }
 
 template <int COLS>
 nf_code launch_pairs(const gemm_typed &a, cudaStream_t stream) {
@@ -260,7 +263,7 @@ nf_code launch_pairs(const gemm_typed &a, cudaStream_t stream) {
   CUtensorMap x, w;
   if (allowed) return code_of(allowed);
   if (!describe_rows(&x, a.x, a.rows, a.k, tile_rows) || !describe_rows(&w, a.w, a.n, a.k, COLS / 2)) return NF_INVALID;
-  const uint32_t tiles = up(a.rows, 2 * tile_rows) * up(a.n, COLS), pairs = processors() / 2;
+  const uint32_t tiles = tiles_of(a, COLS), pairs = processors() / 2;
   return code_of(launch(gemm_paired<COLS>, {2 * (tiles < pairs ? tiles : pairs), threads, shape<COLS>::bytes, 2}, stream, a, x, w));
 }
 
@@ -271,11 +274,11 @@ bool paired_takes(const gemm_typed &a) {
   return wide_runs() && a.epilogue != gemm_epilogue::logits && a.n % (a.epilogue == gemm_epilogue::gated ? 16 : 8) == 0;
 }
 
-// Its blocks have to fill the processors as far as those of wide do, which are smaller.
+// Where tiles leave most processors idle, blocks that divide k (wide) are faster, unless
+// there is little of k.
 bool paired_pays(const gemm_typed &a) {
-  if (a.rows <= tile_rows || !paired_takes(a)) return false;
-  const uint64_t filled = static_cast<uint64_t>(columns(a, columns_of(a))) * tile_rows * processors();
-  return 9 * static_cast<uint64_t>(a.rows) * a.n >= 5 * filled;
+  const uint32_t pairs = processors() / 2, least = a.k > 16 * depth ? 4 : 3;
+  return a.rows > tile_rows / 2 && paired_takes(a) && 10 * tiles_of(a, 192) >= least * pairs;
 }
 
 nf_code paired_launch(const gemm_typed &a, cudaStream_t stream) {
