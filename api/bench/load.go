@@ -43,8 +43,8 @@ func (l Load) Validate() error {
 	return nil
 }
 
-// words are frequent enough to be one token in every common vocabulary.
-var words = strings.Fields(`the of and to in is that for it as was with be by on not he his but at are this
+// vocabulary is words frequent enough to be one token in every common vocabulary.
+var vocabulary = strings.Fields(`the of and to in is that for it as was with be by on not he his but at are this
 have from or had an they which one you were all her she there would their we him been has when who will no
 more if out so up said what its about than into them can only other time new some could these two may first
 then do any like my now over such our man me even most made after also well back through years way down day
@@ -65,7 +65,7 @@ func (l Load) prompts() []string {
 func sentence(rng *rand.Rand, n int) string {
 	picked := make([]string, n)
 	for i := range picked {
-		picked[i] = words[rng.IntN(len(words))]
+		picked[i] = vocabulary[rng.IntN(len(vocabulary))]
 	}
 	return strings.Join(picked, " ")
 }

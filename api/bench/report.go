@@ -7,6 +7,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/nanofleet/nanofleet/internal/words"
 )
 
 // Quantiles of one measure.
@@ -82,12 +84,12 @@ func quantiles(v []float64) Quantiles {
 
 // WriteTable writes the report for people.
 func (r Report) WriteTable(w io.Writer) error {
-	fmt.Fprintf(w, "%d requests to %s, %d at once, %.1f s: %d failed\n", r.Requests, r.Model, r.Concurrency, r.Seconds, r.Failed)
+	fmt.Fprintf(w, "%s to %s, %d at once, %.1f s: %d failed\n", words.Count(r.Requests, "request"), r.Model, r.Concurrency, r.Seconds, r.Failed)
 	if r.FirstError != "" {
 		fmt.Fprintf(w, "first error: %s\n", r.FirstError)
 	}
-	fmt.Fprintf(w, "%d prompt tokens (%d from the prefix cache), %d generated: %.1f tok/s, %.2f requests/s\n\n",
-		r.PromptTokens, r.CachedTokens, r.GeneratedTokens, r.TokensPerS, r.RequestsPerS)
+	fmt.Fprintf(w, "%s (%d from the prefix cache), %d generated: %.1f tok/s, %.2f requests/s\n\n",
+		words.Count(r.PromptTokens, "prompt token"), r.CachedTokens, r.GeneratedTokens, r.TokensPerS, r.RequestsPerS)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tp50\tp90\tp99\t")
 	for _, row := range []struct {

@@ -41,6 +41,7 @@ var arrows = []rule{
 	{"engine/internal/capi", []string{"engine/abi"}, "marshalling between the ABI's two faces"},
 	{"wire", nil, "the wire contract depends on the standard library and protobuf"},
 	{"api", nil, "users of the client get the client only"},
+	{"api/bench", []string{"api", "internal/words"}, "the load generator is a client that reports to people"},
 	{"internal", []string{"wire"}, "shared tools know the wire at most"},
 	{"testing", []string{"agent", "api", "cmd", "coordinator", "engine", "gateway", "internal", "wire"}, "tests may look at everything"},
 }
