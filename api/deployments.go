@@ -30,17 +30,25 @@ type DeploymentSpec struct {
 
 // Deployment is desired state and how far it has come.
 type Deployment struct {
-	Name      string        `json:"name"`
-	Model     string        `json:"model"`
-	Version   string        `json:"version"`
-	Replicas  int           `json:"replicas"`
-	Ready     int           `json:"ready" doc:"instances that can serve"`
-	Queued    int           `json:"queued" doc:"requests that wait in the coordinator for an instance with room"`
-	Options   EngineOptions `json:"options"`
-	Instances []Instance    `json:"instances"`
-	Problem   string        `json:"problem,omitempty" doc:"why replicas are missing"`
-	Created   time.Time     `json:"created"`
-	Updated   time.Time     `json:"updated"`
+	Name       string        `json:"name"`
+	Model      string        `json:"model"`
+	Version    string        `json:"version"`
+	Replicas   int           `json:"replicas"`
+	Ready      int           `json:"ready" doc:"instances that can serve and are as asked for now"`
+	Queued     int           `json:"queued" doc:"requests that wait in the coordinator for an instance with room"`
+	Options    EngineOptions `json:"options"`
+	Instances  []Instance    `json:"instances"`
+	Problem    string        `json:"problem,omitempty" doc:"why replicas are missing"`
+	Created    time.Time     `json:"created"`
+	Updated    time.Time     `json:"updated"`
+	Generation uint64        `json:"generation" doc:"goes up with each change of what is asked for"`
+	Placed     uint64        `json:"placed_generation" doc:"the one that instances were last placed for"`
+}
+
+// Settled tells whether a deployment is what it shall be: it was placed as it is asked
+// for now, nothing of an earlier one runs beside its replicas, and all of them are ready.
+func (d *Deployment) Settled() bool {
+	return d.Placed == d.Generation && d.Problem == "" && d.Ready == d.Replicas && len(d.Instances) == d.Replicas
 }
 
 // Footprint in bytes by class.
@@ -61,6 +69,7 @@ type Instance struct {
 	Device     string    `json:"device"`
 	State      string    `json:"state" enum:"pending,pulling,loading,warming,ready,draining,stopped,failed,unknown"`
 	Message    string    `json:"message,omitempty"`
+	Old        bool      `json:"old,omitempty" doc:"of an earlier generation; it stays until its replacement is ready"`
 	Since      time.Time `json:"since,omitzero" doc:"when it came into its state"`
 	Phase      string    `json:"phase,omitempty" doc:"of a state that makes progress: fetch, map, repack or warm"`
 	Progress   float64   `json:"progress,omitempty" doc:"share of the present phase, 0 to 1"`

@@ -108,7 +108,7 @@ func (c *Coordinator) openParts() (err error) {
 		Replica: c.replica, CA: c.ca, Now: time.Now, NewID: newID, Log: c.log,
 		Coordinators: func() []string { return []string{c.fleet.Addr().String()} },
 	})
-	c.live = &liveView{replica: c.replica, table: c.agents.Table()}
+	c.live = &liveView{replica: c.replica, table: c.agents.Table(), placed: newPlaced(nil)}
 	c.registerMetrics()
 	return nil
 }

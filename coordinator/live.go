@@ -17,8 +17,8 @@ type liveView struct {
 	table   *agents.Table
 	router  *router.Router // nil until the API is served
 
-	mu       sync.Mutex
-	problems map[[2]string]string // by project and deployment
+	mu     sync.Mutex
+	placed *placed
 }
 
 // Instance gives an agent's last word about an instance.
@@ -70,15 +70,24 @@ func (l *liveView) Queued(project, model string) int {
 	return l.router.Waiting(project, model)
 }
 
-// Problem says why a deployment's replicas are missing.
-func (l *liveView) Problem(project, deployment string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.problems[[2]string{project, deployment}]
+// Placed says for which generation of a deployment placement acted last, and why
+// replicas are missing.
+func (l *liveView) Placed(project, deployment string) (generation uint64, problem string) {
+	key, p := [2]string{project, deployment}, l.lastPlaced()
+	return p.generations[key], p.problems[key]
 }
 
-func (l *liveView) setProblems(p map[[2]string]string) {
+// Old tells of an instance that stays until it is replaced.
+func (l *liveView) Old(id string) bool { return l.lastPlaced().old[id] }
+
+func (l *liveView) lastPlaced() *placed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.problems = p
+	return l.placed
+}
+
+func (l *liveView) setPlaced(p *placed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.placed = p
 }

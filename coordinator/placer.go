@@ -54,11 +54,10 @@ func (p *placer) run(ctx context.Context) error {
 // place decides once and commits the changes. State re-checks each command, so a
 // decision on an old snapshot is refused, not harmful, and made again.
 func (p *placer) place(ctx context.Context) {
-	problems := map[[2]string]string{}
-	for _, d := range placement.Plan(p.input()) {
-		if d.Problem != "" {
-			problems[[2]string{d.Project, d.Deployment}] = d.Problem
-		}
+	in := p.input()
+	placed := newPlaced(in.Deployments)
+	for _, d := range placement.Plan(in) {
+		placed.decided(d)
 		if !d.Changed() {
 			continue
 		}
@@ -70,10 +69,11 @@ func (p *placer) place(ctx context.Context) {
 		case errors.Is(err, context.Canceled):
 			return
 		default:
+			placed.refused(d)
 			p.log.Warn("placement was refused", "deployment", d.Deployment, "reason", err)
 		}
 	}
-	p.live.setProblems(problems)
+	p.live.setPlaced(placed)
 }
 
 func (p *placer) input() placement.Input {

@@ -99,6 +99,7 @@ func flagError(c *cobra.Command, err error) error {
 var kinds = map[string]string{
 	"int": "a whole number", "int64": "a whole number", "uint32": "a whole number from 0 on", "uint64": "a whole number from 0 on",
 	"float64": "a number", "duration": "a time, as in 90s or 5m", "bool": "true or false",
+	"tokens": "a number of tokens from 1 on, as in 32768, 32k or 128Ki", "size": "a size in bytes from 1 on, as in 24GiB",
 }
 
 // byFlag says of a field that the fleet refuses which flag of the command it is.

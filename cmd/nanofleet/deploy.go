@@ -58,9 +58,9 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 	f.StringVar(&spec.Version, "version", "", "version id (default: the newest)")
 	f.DurationVar(&wait, "wait", 0, "wait up to this long until all replicas are ready")
 	f.StringVar(&spec.Options.Backend, "backend", "", "cpu, cuda or ref (default: cuda where there is a GPU, else cpu)")
-	f.Uint32Var(&spec.Options.Context, "context", 0, "longest sequence in tokens (default: the model's own)")
+	f.Var(tokensFlag{&spec.Options.Context}, "context", "longest sequence in tokens, as in 32k (default: the model's own)")
 	f.Uint32Var(&spec.Options.MaxRunning, "max-running", 0, "sequences computed at once")
-	f.Uint64Var(&spec.Options.KVBytes, "kv-bytes", 0, "bytes of the KV pool, see `nanofleet model plan` (default: four sequences of full length, within half the memory)")
+	f.Var(bytesFlag{&spec.Options.KVBytes}, "kv-bytes", "size of the KV pool, as in 24GiB, see `nanofleet model plan` (default: four sequences of full length, within half the memory)")
 	f.Uint32Var(&spec.Options.Threads, "threads", 0, "compute threads of the cpu backend (default: one per core)")
 	f.DurationVar(&stepLimit, "step-limit", 0, "how long a step may take before its engine counts as hung and is replaced (default: 30s on cuda, else 10m)")
 	f.StringVar(&spec.Options.Quant, "quant", "", quantUsage)
@@ -86,7 +86,7 @@ func writeDeployed(w io.Writer, d api.Deployment) {
 	if d.Problem != "" {
 		fmt.Fprintf(w, "%s: %s\n", d.Name, d.Problem)
 	}
-	if !settled(d) {
+	if !d.Settled() {
 		fmt.Fprintln(w, "`nanofleet status --watch` shows how it goes on")
 	}
 }
@@ -95,12 +95,6 @@ func writeDeployed(w io.Writer, d api.Deployment) {
 // out.
 func replicas(d api.Deployment) string {
 	return fmt.Sprintf("%d of %s", min(d.Ready, d.Replicas), words.Count(d.Replicas, "replica"))
-}
-
-// settled tells whether a deployment is what it shall be: nothing of an earlier one
-// runs beside its replicas, and all of them are ready.
-func settled(d api.Deployment) bool {
-	return d.Problem == "" && d.Ready == d.Replicas && len(d.Instances) == d.Replicas
 }
 
 // What precision may be; a backend refuses what it does not have.
@@ -141,7 +135,7 @@ func waitDeployed(ctx context.Context, client *api.Client, name string, limit ti
 		if err != nil {
 			return d, err
 		}
-		if settled(d) {
+		if d.Settled() {
 			return d, nil
 		}
 		reportChanges(bar, said, d)

@@ -39,3 +39,39 @@ func scaled(s string, units map[string]float64) (n float64, bad bool) {
 	n *= unit
 	return math.Floor(n), err != nil || !known || n < 0 || n != math.Floor(n)
 }
+
+// tokensFlag is a flag that takes what parseTokens reads.
+type tokensFlag struct{ n *uint32 }
+
+// Set reads a number of tokens.
+func (f tokensFlag) Set(s string) (err error) {
+	*f.n, err = parseTokens("", s)
+	return err
+}
+
+// Type is the name of what it takes.
+func (f tokensFlag) Type() string { return "tokens" }
+
+func (f tokensFlag) String() string { return written(f.n) }
+
+// bytesFlag is a flag that takes what parseBytes reads.
+type bytesFlag struct{ n *uint64 }
+
+// Set reads a size.
+func (f bytesFlag) Set(s string) (err error) {
+	*f.n, err = parseBytes("", s)
+	return err
+}
+
+// Type is the name of what it takes.
+func (f bytesFlag) Type() string { return "size" }
+
+func (f bytesFlag) String() string { return written(f.n) }
+
+// written is a number as flags show it: one that was not given is not.
+func written[N uint32 | uint64](n *N) string {
+	if n == nil || *n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*n), 10)
+}

@@ -133,7 +133,9 @@ func TestRefusedFlags(t *testing.T) {
 		"--temperature \"hot\": want a number; see `nanofleet chat --help`": {"chat", "--temperature", "hot"},
 		"--seed \"1.5\": want a whole number; see":                          {"chat", "--seed", "1.5"},
 		"--wait \"5\": want a time, as in 90s or 5m; see":                   {"deploy", "x", "--wait", "5"},
-		"--context \"-1\": want a whole number from 0 on; see":              {"deploy", "x", "--context", "-1"},
+		"--max-running \"-1\": want a whole number from 0 on; see":          {"deploy", "x", "--max-running", "-1"},
+		"--context \"0\": want a number of tokens from 1 on, as in 32768, ": {"deploy", "x", "--context", "0"},
+		"--kv-bytes \"1.5\": want a size in bytes from 1 on, as in 24GiB;":  {"deploy", "x", "--kv-bytes", "1.5"},
 		"--stats \"perhaps\": want true or false; see":                      {"chat", "--stats=perhaps"},
 	} {
 		root := newRoot()
@@ -158,6 +160,22 @@ func TestRefusedFlags(t *testing.T) {
 	}
 }
 
+// Deploy reads sizes as plan does.
+func TestSizesOfDeploy(t *testing.T) {
+	deploy, _, err := newRoot().Find([]string{"deploy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := deploy.ParseFlags([]string{"--context", "32k", "--kv-bytes", "1.5GiB"}); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]string{"context": "32768", "kv-bytes": "1610612736"} {
+		if got := deploy.Flag(flag).Value.String(); got != want {
+			t.Errorf("--%s is %s, want %s", flag, got, want)
+		}
+	}
+}
+
 // A deployment is there once nothing else is: neither replicas of earlier options nor
 // such as are on their way out.
 func TestSettled(t *testing.T) {
@@ -169,13 +187,16 @@ func TestSettled(t *testing.T) {
 	}{
 		{api.Deployment{Replicas: 1, Ready: 1, Instances: one}, true, "1 of 1 replica"},
 		{api.Deployment{}, true, "0 of 0 replicas"},
+		{api.Deployment{Replicas: 1, Ready: 1, Instances: one, Generation: 2, Placed: 2}, true, "1 of 1 replica"},
+		{api.Deployment{Replicas: 1, Ready: 1, Instances: one, Generation: 2, Placed: 1}, false, "1 of 1 replica"},
+		{api.Deployment{Generation: 2, Placed: 1}, false, "0 of 0 replicas"},
 		{api.Deployment{Replicas: 1, Instances: one}, false, "0 of 1 replica"},
 		{api.Deployment{Replicas: 1, Ready: 1, Instances: []api.Instance{{}, {}}}, false, "1 of 1 replica"},
 		{api.Deployment{Replicas: 1, Ready: 3, Instances: []api.Instance{{}, {}, {}}}, false, "1 of 1 replica"},
 		{api.Deployment{Replicas: 1, Ready: 1, Instances: one, Problem: "no node has a device"}, false, "1 of 1 replica"},
 	} {
-		if settled(c.d) != c.want || replicas(c.d) != c.says {
-			t.Errorf("%+v: settled %v, %q; want %v, %q", c.d, settled(c.d), replicas(c.d), c.want, c.says)
+		if c.d.Settled() != c.want || replicas(c.d) != c.says {
+			t.Errorf("%+v: settled %v, %q; want %v, %q", c.d, c.d.Settled(), replicas(c.d), c.want, c.says)
 		}
 	}
 }

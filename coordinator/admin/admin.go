@@ -42,6 +42,8 @@ type Registry interface {
 	// Inspect tells what a version's files say, Plan what it needs on a device.
 	Inspect(v state.Version, tensors bool) (api.Inspection, error)
 	Plan(v state.Version, spec api.PlanSpec) (api.Plan, error)
+	// Possible refuses options that a version could meet on none of the devices.
+	Possible(v state.Version, o state.EngineOptions, devices []state.Device) error
 	// Forget drops the bytes of removed versions that no recorded one names.
 	Forget(removed, recorded []state.Version) error
 }
@@ -50,7 +52,10 @@ type Registry interface {
 type Live interface {
 	Instance(id string) (InstanceView, bool)
 	Node(id string) (NodeView, bool)
-	Problem(project, deployment string) string
+	// Placed says for which generation of a deployment instances were placed last, and
+	// why some are missing; Old tells of one that waits for its replacement.
+	Placed(project, deployment string) (generation uint64, problem string)
+	Old(instance string) bool
 	// Queued counts the requests that wait for a model name.
 	Queued(project, model string) int
 }

@@ -57,12 +57,14 @@ func (r *replica) Leader() string            { return "c1" }
 type live struct {
 	instances map[string]InstanceView
 	nodes     map[string]NodeView
+	old       map[string]bool
 }
 
 func (l live) Instance(id string) (InstanceView, bool) { v, ok := l.instances[id]; return v, ok }
 func (l live) Node(id string) (NodeView, bool)         { v, ok := l.nodes[id]; return v, ok }
 func (l live) Queued(_, model string) int              { return len(model) }
-func (l live) Problem(_, d string) string              { return "why " + d + " lacks replicas" }
+func (l live) Old(id string) bool                      { return l.old[id] }
+func (l live) Placed(_, d string) (uint64, string)     { return 7, "why " + d + " lacks replicas" }
 
 // callers admits the header "Bearer admin" and nobody else.
 type callers struct{}
@@ -90,7 +92,7 @@ func serve(t *testing.T) *fixture {
 	}
 	f := &fixture{
 		t: t, replica: &replica{store: state.New()},
-		live: live{instances: map[string]InstanceView{}, nodes: map[string]NodeView{}},
+		live: live{instances: map[string]InstanceView{}, nodes: map[string]NodeView{}, old: map[string]bool{}},
 	}
 	mux, next := http.NewServeMux(), 0
 	Mount(mux, Deps{
@@ -246,6 +248,14 @@ func TestStatusJoinsStateAndReports(t *testing.T) {
 	d := st.Deployments[0]
 	if d.Ready != 1 || len(d.Instances) != 1 || d.Instances[0].Running != 3 || d.Instances[0].Footprint.Total != 120 {
 		t.Errorf("deployment %+v", d)
+	}
+	if d.Generation != 1 || d.Placed != 7 || d.Instances[0].Old {
+		t.Errorf("deployment %+v", d)
+	}
+	f.live.old["inst-1"] = true
+	d, err = f.client.Deployment(t.Context(), "chat")
+	if err != nil || d.Ready != 0 || !d.Instances[0].Old {
+		t.Errorf("an instance of an earlier generation counts as ready: %+v, %v", d, err)
 	}
 }
 

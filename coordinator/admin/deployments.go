@@ -10,7 +10,6 @@ import (
 
 	"github.com/nanofleet/nanofleet/api"
 	"github.com/nanofleet/nanofleet/coordinator/state"
-	"github.com/nanofleet/nanofleet/engine/model"
 )
 
 func (s *server) deployments(a huma.API) {
@@ -41,16 +40,17 @@ func (s *server) putDeployment(ctx context.Context, req *struct {
 		return nil, err
 	}
 	project, spec := caller(ctx).Project, req.Body
-	if err := checkPrecision(spec.Options); err != nil {
+	before := s.Replica.Snapshot()
+	version, err := pickVersion(before, project, spec)
+	if err != nil {
 		return nil, err
 	}
-	version, err := pickVersion(s.Replica.Snapshot(), project, spec)
-	if err != nil {
+	if err := s.checkOptions(before, version, stateOptions(spec.Options)); err != nil {
 		return nil, err
 	}
 	now := s.Now().UnixMilli()
 	d := state.Deployment{
-		Name: req.Name, Project: project, Model: spec.Model, Version: version,
+		Name: req.Name, Project: project, Model: spec.Model, Version: version.ID,
 		Replicas: spec.Replicas, Options: stateOptions(spec.Options), CreatedMS: now, UpdatedMS: now,
 	}
 	if err := s.Replica.Apply(ctx, &state.PutDeployment{Deployment: d}); err != nil {
@@ -64,36 +64,24 @@ func (s *server) putDeployment(ctx context.Context, req *struct {
 	return reply(s.deploymentView(snap, stored)), nil
 }
 
-// checkPrecision refuses what the backend that is asked for does not do; of one that is
-// not said, placement tells it.
-func checkPrecision(o api.EngineOptions) error {
-	if o.Backend == "" {
-		return nil
-	}
-	if _, _, err := model.Precision(o.Backend, o.Quant, o.KVDType); err != nil {
-		return huma.Error422UnprocessableEntity(err.Error())
-	}
-	return nil
-}
-
 // pickVersion resolves the spec's version, the newest when it names none.
-func pickVersion(snap *state.Snapshot, project string, spec api.DeploymentSpec) (string, error) {
+func pickVersion(snap *state.Snapshot, project string, spec api.DeploymentSpec) (state.Version, error) {
 	versions := snap.Versions(project, spec.Model)
 	if len(versions) == 0 {
-		return "", huma.Error404NotFound(fmt.Sprintf("no model %q; add it with `nanofleet model add`", spec.Model))
+		return state.Version{}, huma.Error404NotFound(fmt.Sprintf("no model %q; add it with `nanofleet model add`", spec.Model))
 	}
 	if spec.Version == "" {
 		newest := slices.MaxFunc(versions, func(a, b state.Version) int {
 			return cmp.Or(cmp.Compare(a.CreatedMS, b.CreatedMS), cmp.Compare(a.ID, b.ID))
 		})
-		return newest.ID, nil
+		return newest, nil
 	}
 	for _, v := range versions {
 		if v.ID == spec.Version {
-			return v.ID, nil
+			return v, nil
 		}
 	}
-	return "", huma.Error404NotFound(fmt.Sprintf("model %q has no version %q", spec.Model, spec.Version))
+	return state.Version{}, huma.Error404NotFound(fmt.Sprintf("model %q has no version %q", spec.Model, spec.Version))
 }
 
 func (s *server) removeDeployment(ctx context.Context, req *Named) (*struct{}, error) {
@@ -113,14 +101,17 @@ func (s *server) deploymentViews(snap *state.Snapshot, project string) []api.Dep
 }
 
 func (s *server) deploymentView(snap *state.Snapshot, d state.Deployment) api.Deployment {
+	placed, problem := s.Live.Placed(d.Project, d.Name)
 	view := api.Deployment{
 		Name: d.Name, Model: d.Model, Version: d.Version, Replicas: d.Replicas,
 		Options: apiOptions(d.Options), Instances: []api.Instance{},
-		Problem: s.Live.Problem(d.Project, d.Name), Queued: s.Live.Queued(d.Project, d.Name), Created: at(d.CreatedMS), Updated: at(d.UpdatedMS),
+		Problem: problem, Queued: s.Live.Queued(d.Project, d.Name), Created: at(d.CreatedMS), Updated: at(d.UpdatedMS),
+		Generation: d.Generation, Placed: placed,
 	}
 	for _, i := range snap.InstancesOf(d.Project, d.Name) {
 		iv := s.instanceView(i)
-		if iv.State == "ready" && i.Version == d.Version {
+		iv.Old = i.Version != d.Version || s.Live.Old(i.ID)
+		if iv.State == "ready" && !iv.Old {
 			view.Ready++
 		}
 		view.Instances = append(view.Instances, iv)

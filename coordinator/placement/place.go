@@ -50,7 +50,7 @@ func (p *planner) place(d state.Deployment, siblings []state.Instance) (state.In
 }
 
 func (p *planner) consider(d state.Deployment, n Node, dev state.Device, siblings []state.Instance, why *reasons) *candidate {
-	if !runsOn(d.Options.Backend, dev.Kind) {
+	if !RunsOn(d.Options.Backend, dev.Kind) {
 		why.kind++
 		return nil
 	}
@@ -73,8 +73,8 @@ func (p *planner) consider(d state.Deployment, n Node, dev state.Device, sibling
 	return c
 }
 
-// runsOn tells whether a backend computes on a kind of device; "" takes any.
-func runsOn(backend, kind string) bool {
+// RunsOn tells whether a backend computes on a kind of device; "" takes any.
+func RunsOn(backend, kind string) bool {
 	switch backend {
 	case "":
 		return true

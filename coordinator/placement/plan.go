@@ -2,6 +2,7 @@ package placement
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/nanofleet/nanofleet/coordinator/state"
@@ -28,11 +29,12 @@ type Input struct {
 }
 
 // Decision changes the instances of one deployment. Problem says, for people, why
-// replicas are missing; it is set whether or not anything changes.
+// replicas are missing; it and Old are set whether or not anything changes.
 type Decision struct {
 	Project, Deployment string
 	Add                 []state.Instance
 	Remove              []string
+	Old                 []string // ids of what stays until there is a replacement
 	Problem             string
 }
 
@@ -40,12 +42,12 @@ type Decision struct {
 func (d Decision) Changed() bool { return len(d.Add)+len(d.Remove) > 0 }
 
 // Plan decides for every deployment, in order of name, so that the same input gives
-// the same plan. Decisions without a change or a problem are left out.
+// the same plan. Decisions that say nothing are left out.
 func Plan(in Input) []Decision {
 	p := newPlanner(in)
 	var out []Decision
 	for _, d := range p.deployments() {
-		if dec := p.decide(d); dec.Changed() || dec.Problem != "" {
+		if dec := p.decide(d); dec.Changed() || dec.Problem != "" || len(dec.Old) > 0 {
 			out = append(out, dec)
 		}
 	}
@@ -115,23 +117,31 @@ func (p *planner) decide(d state.Deployment) Decision {
 	for range missing {
 		inst, why := p.place(d, current)
 		if why != nil {
-			old = p.makeRoom(d, old, why, &dec)
+			old = p.makeRoom(d, current, old, why, &dec)
 			break
 		}
 		dec.Add = append(dec.Add, inst)
 		current = append(current, inst)
 		p.take(inst, +1)
 	}
-	dec.Remove = append(dec.Remove, p.retire(d, current, old)...)
+	gone, kept := p.retire(d, current, old)
+	dec.Remove = append(dec.Remove, gone...)
+	for _, i := range kept {
+		dec.Old = append(dec.Old, i.ID)
+	}
 	return dec
 }
 
 // makeRoom gives up one old instance where an empty device would fit the new
 // version: there is no room beside what runs. Without such a device the deployment
-// has a problem, and what serves goes on serving.
-func (p *planner) makeRoom(d state.Deployment, old []state.Instance, why *reasons, dec *Decision) []state.Instance {
+// has a problem, and what serves goes on serving; so it does until the replica that was
+// given room before is ready.
+func (p *planner) makeRoom(d state.Deployment, current, old []state.Instance, why *reasons, dec *Decision) []state.Instance {
 	for n, i := range old {
 		if why.crowded[slot{i.Node, i.Device}] {
+			if p.ready(current) < len(current) {
+				return old
+			}
 			dec.Remove = append(dec.Remove, i.ID)
 			p.take(i, -1)
 			return slices.Delete(old, n, n+1)
@@ -148,7 +158,7 @@ func (p *planner) split(d state.Deployment, dec *Decision) (current, old []state
 		switch _, here := p.free[slot{i.Node, i.Device}]; {
 		case !here:
 			dec.Remove = append(dec.Remove, i.ID)
-		case i.Version == d.Version && p.sameFit(d, i):
+		case i.Version == d.Version && p.sameFit(d, i, dec):
 			current = append(current, i)
 		default:
 			old = append(old, i)
@@ -158,10 +168,15 @@ func (p *planner) split(d state.Deployment, dec *Decision) (current, old []state
 }
 
 // sameFit tells whether the instance is what the deployment would get on that device
-// today: the same options and, since engines hold themselves to it, the same bytes.
-func (p *planner) sameFit(d state.Deployment, i state.Instance) bool {
+// today: the same options and, since engines hold themselves to it, the same bytes. What
+// cannot be had is a problem, and what serves goes on serving.
+func (p *planner) sameFit(d state.Deployment, i state.Instance, dec *Decision) bool {
 	opts, bytes, err := p.in.Fit(d, p.device(i.Node, i.Device))
-	return err != nil || opts == i.Options && bytes == i.Footprint
+	if err != nil {
+		dec.Problem = fmt.Sprintf("%s runs on as it was: %v", i.ID, err)
+		return true
+	}
+	return opts == i.Options && bytes == i.Footprint
 }
 
 func (p *planner) device(node, id string) state.Device {
@@ -186,22 +201,25 @@ func (p *planner) surplus(list []state.Instance) int {
 }
 
 // retire removes as many old instances as new ones have become ready to replace.
-func (p *planner) retire(d state.Deployment, current, old []state.Instance) []string {
-	ready := 0
-	for _, i := range current {
-		if p.in.Ready[i.ID] {
-			ready++
-		}
-	}
-	keep := max(d.Replicas-ready, 0)
-	var out []string
+func (p *planner) retire(d state.Deployment, current, old []state.Instance) (gone []string, kept []state.Instance) {
+	keep := max(d.Replicas-p.ready(current), 0)
 	for len(old) > keep {
 		last := p.surplus(old)
-		out = append(out, old[last].ID)
+		gone = append(gone, old[last].ID)
 		p.take(old[last], -1)
 		old = slices.Delete(old, last, last+1)
 	}
-	return out
+	return gone, old
+}
+
+// ready counts those that can serve.
+func (p *planner) ready(list []state.Instance) (n int) {
+	for _, i := range list {
+		if p.in.Ready[i.ID] {
+			n++
+		}
+	}
+	return n
 }
 
 // orphans removes instances whose deployment is gone.

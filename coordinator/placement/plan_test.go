@@ -243,6 +243,9 @@ func checkReplicas(rt *rapid.T, f *fleet, decs []Decision) {
 	problem := map[string]bool{}
 	for _, d := range decs {
 		problem[d.Deployment] = d.Problem != ""
+		if len(d.Old) > 0 && d.Problem == "" {
+			rt.Fatalf("deployment %s: %q are old, and nothing says why they stay", d.Deployment, d.Old)
+		}
 	}
 	for _, d := range f.in.Deployments {
 		have := 0
@@ -254,6 +257,73 @@ func checkReplicas(rt *rapid.T, f *fleet, decs []Decision) {
 		if have > d.Replicas || (have < d.Replicas && !problem[d.Name]) {
 			rt.Fatalf("deployment %s: %d of %d replicas, problem reported: %v", d.Name, have, d.Replicas, problem[d.Name])
 		}
+	}
+}
+
+// TestOldIsToldApart: while replicas are replaced one by one, for there is no room beside
+// them, there may be as many as wanted and all of them ready; those of before are named.
+func TestOldIsToldApart(t *testing.T) {
+	f := newFleet()
+	f.do(t, []string{"node", "a", "cpu:20"})
+	f.do(t, []string{"deploy", "chat", "v1x10", "2"})
+	f.plan()
+	f.in.Ready = map[string]bool{"i1": true, "i2": true}
+	f.in.Deployments[0].Options.Context = 512
+	// One is given up, then there is room for another, and the other one waits for it.
+	for round, have := range []string{"i2", "i2 i3", "i2 i3"} {
+		for _, dec := range Plan(f.in) {
+			if f.apply(dec); strings.Join(dec.Old, " ") != "i2" || dec.Problem != "" {
+				t.Errorf("round %d: %+v, want i2 to be old", round, dec)
+			}
+		}
+		if got := ids(f.in.Instances); got != have {
+			t.Errorf("round %d: %s are there, want %s", round, got, have)
+		}
+	}
+	settleRounds(f)
+	for _, d := range Plan(f.in) {
+		t.Errorf("at rest: %+v", d)
+	}
+	for _, i := range f.in.Instances {
+		if i.Options.Context != 512 {
+			t.Errorf("%+v runs with options of before", i)
+		}
+	}
+}
+
+func ids(list []state.Instance) string {
+	var out []string
+	for _, i := range list {
+		out = append(out, i.ID)
+	}
+	return strings.Join(out, " ")
+}
+
+// settleRounds plans until all is ready and old ones are gone.
+func settleRounds(f *fleet) {
+	for range 5 {
+		for _, d := range Plan(f.in) {
+			f.apply(d)
+		}
+		for _, i := range f.in.Instances {
+			f.in.Ready[i.ID] = true
+		}
+	}
+}
+
+// TestImpossibleOptionsAreAProblem: options that came to be impossible leave what runs
+// running, and say so.
+func TestImpossibleOptionsAreAProblem(t *testing.T) {
+	f := newFleet()
+	f.do(t, []string{"node", "a", "cpu:20"})
+	f.do(t, []string{"deploy", "chat", "v1x10", "1"})
+	f.plan()
+	f.in.Fit = func(state.Deployment, state.Device) (state.EngineOptions, state.Footprint, error) {
+		return state.EngineOptions{}, state.Footprint{}, errors.New("context: 99999, must be at most 1024")
+	}
+	want := "i1 runs on as it was: context: 99999, must be at most 1024"
+	if decs := Plan(f.in); len(decs) != 1 || decs[0].Changed() || decs[0].Problem != want {
+		t.Errorf("%+v, want the problem %q and no change", decs, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/nanofleet/nanofleet/coordinator/state"
@@ -23,9 +24,16 @@ func (r *Registry) Fit(versions Versions, d state.Deployment, dev state.Device) 
 	if err != nil {
 		return state.EngineOptions{}, state.Footprint{}, err
 	}
-	opts := d.Options
+	return fit(meta, d.Options, dev)
+}
+
+// fit resolves options of a model for a device.
+func fit(meta *model.Meta, opts state.EngineOptions, dev state.Device) (state.EngineOptions, state.Footprint, error) {
 	if opts.Backend == "" {
 		opts.Backend = dev.Kind
+	}
+	if err := checkThreads(opts, dev); err != nil {
+		return state.EngineOptions{}, state.Footprint{}, err
 	}
 	quant, kv, err := model.Precision(opts.Backend, opts.Quant, opts.KVDType)
 	if err != nil {
@@ -47,4 +55,14 @@ func (r *Registry) Fit(versions Versions, d state.Deployment, dev state.Device) 
 	return opts, state.Footprint{
 		Weights: bytes.Weights, KV: bytes.KV, Activations: bytes.Activations, Workspace: bytes.Workspace,
 	}, nil
+}
+
+// checkThreads refuses more threads than a device has cores, which would only wait for
+// each other. A device that does not tell its cores takes any number.
+func checkThreads(o state.EngineOptions, dev state.Device) error {
+	if o.Backend != "cpu" || dev.Cores == 0 || o.Threads <= dev.Cores {
+		return nil
+	}
+	return &model.OptionError{Field: "threads", Value: o.Threads,
+		Reason: fmt.Sprintf("must be at most %d, the cores of %s", dev.Cores, cmp.Or(dev.Name, "the device"))}
 }

@@ -45,11 +45,15 @@ func (o *EngineOptions) check(kind, name string) error {
 
 func (c *PutDeployment) apply(tx *txn) error {
 	d := c.Deployment
+	d.Generation = 1
 	if err := firstOf(d.check(), tx.inProject(d.Project), tx.ofModel(&d)); err != nil {
 		return err
 	}
 	if old := one[Deployment](tx.reader, tableDeployments, byID, d.Project, d.Name); old != nil {
-		d.CreatedMS = old.CreatedMS
+		d.CreatedMS, d.Generation = old.CreatedMS, old.Generation
+		if !d.same(old) {
+			d.Generation++
+		}
 	}
 	tx.put(tableDeployments, &d)
 	if one[Route](tx.reader, tableRoutes, byID, d.Project, d.Name) == nil {
@@ -59,6 +63,11 @@ func (c *PutDeployment) apply(tx *txn) error {
 		})
 	}
 	return nil
+}
+
+// same tells whether two deployments of one name ask for the same.
+func (d *Deployment) same(old *Deployment) bool {
+	return d.Model == old.Model && d.Version == old.Version && d.Replicas == old.Replicas && d.Options == old.Options
 }
 
 // ofModel refuses a deployment whose version is not one of its model.

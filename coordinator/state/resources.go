@@ -140,6 +140,8 @@ type Deployment struct {
 	Options   EngineOptions `json:"options"`
 	CreatedMS int64         `json:"created_ms"`
 	UpdatedMS int64         `json:"updated_ms"`
+	// Generation goes up by one with each change of what is above.
+	Generation uint64 `json:"generation,omitempty"`
 }
 
 // Footprint in bytes.

@@ -222,6 +222,20 @@ func TestDeployments(t *testing.T) {
 	if got, _ := w.store.Snapshot().Deployment(DefaultProject, "chat"); got.CreatedMS != t0 || got.UpdatedMS != t0+5 || got.Replicas != 3 {
 		t.Errorf("changed deployment is %+v", got)
 	}
+	generation := func() uint64 { d, _ := w.store.Snapshot().Deployment(DefaultProject, "chat"); return d.Generation }
+	if got := generation(); got != 2 {
+		t.Errorf("changed once, it is of generation %d, want 2", got)
+	}
+	d.UpdatedMS, d.Generation = t0+6, 100
+	w.must(&PutDeployment{d})
+	if got := generation(); got != 2 {
+		t.Errorf("asked for the same again, it is of generation %d, want 2", got)
+	}
+	d.Options.Context = 256
+	w.must(&PutDeployment{d})
+	if got := generation(); got != 3 {
+		t.Errorf("with other options it is of generation %d, want 3", got)
+	}
 	if r, _ := w.store.Snapshot().Route(DefaultProject, "chat"); r.CreatedMS != t0 || r.Targets[0] != (Target{"chat", 1}) {
 		t.Errorf("its route is %+v", r)
 	}

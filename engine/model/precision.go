@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -43,13 +42,13 @@ func Precision(backend, quant, kvDType string) (q abi.Quant, kv abi.DType, err e
 	if quant != "" {
 		n := slices.Index(quants, quant)
 		if n < 0 {
-			return 0, 0, fmt.Errorf("quant: %q, backend %s has only %s%s", quant, backend, strings.Join(quants, ", "), advice(quant))
+			return 0, 0, badOption("quant", quant, "backend %s has only %s%s", backend, strings.Join(quants, ", "), advice(quant))
 		}
 		q = p.quants[n]
 	}
 	switch n := slices.Index(kvs, kvDType); {
 	case kvDType != "" && n < 0:
-		return 0, 0, fmt.Errorf("kv_dtype: %q, backend %s has only %s", kvDType, backend, strings.Join(kvs, ", "))
+		return 0, 0, badOption("kv_dtype", kvDType, "backend %s has only %s", backend, strings.Join(kvs, ", "))
 	case n > 0:
 		kv = p.kv[n]
 	}

@@ -42,7 +42,7 @@ func Size(m *Meta, backend string, o Options, memory uint64) (Options, abi.Limit
 		o.Context = m.Context
 	}
 	if o.Context > m.Context {
-		return o, abi.Limits{}, fmt.Errorf("model: context: %d, must be at most %d, the longest the model was made for", o.Context, m.Context)
+		return o, abi.Limits{}, badOption("context", o.Context, "must be at most %d, the longest the model was made for", m.Context)
 	}
 	if o.MaxRunning == 0 {
 		o.MaxRunning = base.MaxRunning
@@ -66,8 +66,8 @@ func Size(m *Meta, backend string, o Options, memory uint64) (Options, abi.Limit
 	}
 	limits.Pages = uint32(min(o.KVBytes/one.KV, 1<<31))
 	if need := pages(o.Context); limits.Pages < need {
-		return o, abi.Limits{}, fmt.Errorf("model: kv_bytes: %d, must be at least %d to hold one sequence of %d tokens",
-			o.KVBytes, uint64(need)*one.KV, o.Context)
+		return o, abi.Limits{}, badOption("kv_bytes", o.KVBytes, "must be at least %d to hold one sequence of %d tokens",
+			uint64(need)*one.KV, o.Context)
 	}
 	o.KVBytes = uint64(limits.Pages) * one.KV
 	return o, limits, nil
