@@ -90,6 +90,8 @@ func TestMistakes(t *testing.T) {
 		{name: "a source out of reach", args: []string{"model", "add", "http://127.0.0.1:1/x.gguf"}, code: 1, says: []string{"127.0.0.1:1", "check the address"}},
 		{name: "replicas below none", args: []string{"deploy", "tiny", "--replicas", "-1"}, code: 4, says: []string{"--replicas", "-1", "0", "nanofleet deploy --help"}},
 		{name: "no such backend", args: []string{"deploy", "tiny", "--backend", "abacus"}, code: 4, says: []string{"--backend", "abacus", "cpu", "nanofleet deploy --help"}},
+		{name: "longer than the model", args: []string{"deploy", "tiny", "--context", "96k"}, code: 4, says: []string{"--context", "98304", "at most 1024", "nanofleet deploy --help"}},
+		{name: "too small a pool", args: []string{"deploy", "tiny", "--kv-bytes", "1k"}, code: 4, says: []string{"--kv-bytes", "1024", "at least", "nanofleet deploy --help"}},
 		{name: "no such role", args: []string{"key", "create", "a", "--role", "boss"}, code: 4, says: []string{"--role", "boss", "admin", "nanofleet key create --help"}},
 		{name: "bench a misspelt model", args: []string{"bench", "--model", "tniy"}, code: 2, says: []string{`perhaps you mean "tiny"`, "nanofleet status"}},
 		{name: "no number", args: []string{"chat", "tiny", "--temperature", "hot"}, code: 2, says: []string{"--temperature", "hot", "want a number", "nanofleet chat --help"}},

@@ -32,8 +32,8 @@ func TestPrecision(t *testing.T) {
 		flags []string
 		says  string
 	}{
-		{[]string{"--backend", "cpu", "--quant", "int4"}, `quant: "int4", backend cpu has only none`},
-		{[]string{"--backend", "cpu", "--kv-dtype", "fp8"}, `kv_dtype: "fp8", backend cpu has only f16, f32`},
+		{[]string{"--backend", "cpu", "--quant", "int4"}, `--quant: "int4", backend cpu has only none`},
+		{[]string{"--backend", "cpu", "--kv-dtype", "fp8"}, `--kv-dtype: "fp8", backend cpu has only f16, f32`},
 		{[]string{"--quant", "int3"}, "quant"},
 	} {
 		out, code := f.cli(append([]string{"deploy", "tiny"}, c.flags...)...)
