@@ -147,9 +147,13 @@ func TestFullDisk(t *testing.T) {
 	t.Cleanup(f.down)
 	f.start()
 	large := filepath.Join(t.TempDir(), "large.gguf")
-	noise := make([]byte, 24<<20)
+	model, err := os.ReadFile(tiny.GGUF())
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 24<<20) // behind the tensors, where nobody looks
 	_, _ = rand.Read(noise)
-	if err := os.WriteFile(large, noise, 0o600); err != nil {
+	if err := os.WriteFile(large, append(model, noise...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, code := f.cli("model", "add", large, "--name", "large")
