@@ -34,29 +34,74 @@ var lateMarks = &unicode.RangeTable{
 // lateComposite is the one character since then that a pair composes to.
 const lateComposite = 0x11938
 
-// nfc is Normalization Form C of s, by the Unicode version of the reference. Spans
-// that x/text finds normal stay as they are; the rest is not left to x/text, which
-// knows newer marks and breaks long runs of marks up. Invalid bytes stay.
+// nfc is Normalization Form C of s, by the Unicode version of the reference. What x/text
+// finds normal stays as it is; the rest is not left to x/text, which knows newer marks
+// and breaks long runs of marks up. Invalid bytes stay.
 func nfc(s string) string {
-	if norm.NFC.IsNormalString(s) {
+	from, to := rough(s, 0)
+	if from == to || norm.NFC.IsNormalString(s[from:]) {
 		return s
 	}
 	out := make([]byte, 0, len(s)+16)
 	var chars []combining
-	for len(s) > 0 {
-		normal, _ := norm.NFC.SpanString(s, true)
-		out = append(out, s[:normal]...)
-		s = s[normal:]
-		n := segment(s)
-		chars = slices.Grow(chars[:0], utf8.RuneCountInString(s[:n]))
-		chars = compose(decompose(chars, s[:n]))
-		for _, c := range chars {
+	at := 0
+	for ; from < to; from, to = rough(s, at) {
+		out = append(out, s[at:from]...)
+		chars = slices.Grow(chars[:0], utf8.RuneCountInString(s[from:to]))
+		for _, c := range compose(decompose(chars, s[from:to])) {
 			out = c.append(out)
 		}
-		s = s[n:]
+		at = to
 	}
-	return string(out)
+	return string(append(out, s[at:]...))
 }
+
+// rough is the first part of s from a place on that may not be normal, by itself: one
+// settled character and those behind it that are not. It is empty where all are settled.
+func rough(s string, at int) (from, to int) {
+	settled := true
+	for from = at; at < len(s); {
+		r, n := rune(s[at]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRuneInString(s[at:])
+		}
+		switch {
+		case r >= firstUnsettled && unsettled().has(r):
+			settled = false
+		case settled:
+			from = at
+		default:
+			return from, at
+		}
+		at += n
+	}
+	if settled {
+		from = at
+	}
+	return from, at
+}
+
+// firstUnsettled begins the combining marks.
+const firstUnsettled = 0x300
+
+// runeSet is a bit for each of the characters below classified.
+type runeSet [classified / 64]uint64
+
+func (x *runeSet) has(r rune) bool { return r < classified && x[r/64]>>(r%64)&1 != 0 }
+
+// unsettled are the characters that NFC changes, or that what is before them changes.
+var unsettled = sync.OnceValue(func() *runeSet {
+	x := new(runeSet)
+	var b [utf8.UTFMax]byte
+	for r := rune(firstUnsettled); r < classified; r++ {
+		char := b[:utf8.EncodeRune(b[:], r)]
+		p := norm.NFC.Properties(char)
+		if !p.BoundaryBefore() || p.Decomposition() != nil && !norm.NFC.IsNormal(char) {
+			x[r/64] |= 1 << (r % 64)
+		}
+	}
+	return x
+})
 
 // combining is a character with its canonical combining class, 0 for a starter. A
 // byte that is no character has r = utf8.RuneError and its value in invalid.
@@ -71,17 +116,6 @@ func (c combining) append(dst []byte) []byte {
 		return append(dst, c.invalid)
 	}
 	return utf8.AppendRune(dst, c.r)
-}
-
-// segment is the length of a head of s that normalises by itself: it ends before an
-// ASCII character, with which nothing before it combines.
-func segment(s string) int {
-	for i := range len(s) {
-		if i > 0 && s[i] < utf8.RuneSelf {
-			return i
-		}
-	}
-	return len(s)
 }
 
 // decompose appends the full canonical decomposition of s, marks in canonical order.
