@@ -92,6 +92,10 @@ type found struct {
 func (m *matcher) scan(text string, low, high, floor int, controls bool) iter.Seq[found] {
 	return func(yield func(found) bool) {
 		for i := low; i < high && m.nodes != nil; {
+			if m.first[text[i]] == 0 {
+				i++
+				continue
+			}
 			a, end := m.longest(text[:high], i)
 			if a == nil {
 				i++

@@ -56,26 +56,28 @@ func init() {
 	for i := range classes {
 		classes[i] = other
 	}
-	setClass(letter, unicode.L, newLetters)
-	setClass(number, unicode.N, newNumbers)
-	setClass(blank, unicode.White_Space)
+	fill(classes[:], letter, unicode.L, newLetters)
+	fill(classes[:], number, unicode.N, newNumbers)
+	fill(classes[:], blank, unicode.White_Space)
 	classes['\r'], classes['\n'] = newline, newline
+	fillCases()
 }
 
-func setClass(c class, tables ...*unicode.RangeTable) {
+// fill sets what is said of the characters of some tables, as far as dst reaches.
+func fill[T any](dst []T, v T, tables ...*unicode.RangeTable) {
 	for _, t := range tables {
 		for _, r := range t.R16 {
-			setRange(c, rune(r.Lo), rune(r.Hi), rune(r.Stride))
+			fillRange(dst, v, rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 		for _, r := range t.R32 {
-			setRange(c, rune(r.Lo), rune(r.Hi), rune(r.Stride))
+			fillRange(dst, v, rune(r.Lo), rune(r.Hi), rune(r.Stride))
 		}
 	}
 }
 
-func setRange(c class, low, high, stride rune) {
-	for r := low; r <= high; r += stride {
-		classes[r] = c
+func fillRange[T any](dst []T, v T, low, high, stride rune) {
+	for r := low; r <= high && int(r) < len(dst); r += stride {
+		dst[r] = v
 	}
 }
 

@@ -41,26 +41,33 @@ const (
 	both  = upper | lower             // letters without case, and marks
 )
 
+// cases of the characters below classified. Above there are marks only.
+var cases [classified]letterCase
+
+// fillCases follows the classes.
+func fillCases() {
+	for r, c := range classes {
+		if c == letter {
+			cases[r] = both
+		}
+	}
+	fill(cases[:], both, unicode.M, newMarks)
+	fill(cases[:], upper, unicode.Lu, unicode.Lt, newUpper)
+	fill(cases[:], lower, unicode.Ll, newLower)
+}
+
 func caseAt(s string, i int) (letterCase, int) {
 	if i >= len(s) {
 		return 0, 0
 	}
 	if b := s[i]; b < utf8.RuneSelf {
-		switch {
-		case b >= 'A' && b <= 'Z':
-			return upper, 1
-		case b >= 'a' && b <= 'z':
-			return lower, 1
-		}
-		return 0, 1
+		return cases[b], 1
 	}
 	r, n := utf8.DecodeRuneInString(s[i:])
-	switch {
-	case unicode.In(r, unicode.Ll, newLower):
-		return lower, n
-	case unicode.In(r, unicode.Lu, unicode.Lt, newUpper):
-		return upper, n
-	case r < classified && classes[r] == letter || unicode.In(r, unicode.M, newMarks):
+	if r < classified {
+		return cases[r], n
+	}
+	if unicode.Is(unicode.M, r) {
 		return both, n
 	}
 	return 0, n
