@@ -15,10 +15,13 @@ type path struct {
 	tokens  []int32  // the row so far, behind what was there before
 	first   int      // of the row
 	dead    []uint64 // a bit for each place from which no row leads to the end; empty for none
-	row     sameRow
-	known   [1 << 10]follower
+	longest bool     // the last token is the longest of all that begin where it does
+	round   round
+	known   [1 << knownShift]follower
 	work    int // symbols, tokens and pairs looked at: the tests count them
 }
+
+const knownShift = 8
 
 // follower is what may follow a token, by the key of both plus one.
 type follower struct {
@@ -29,10 +32,13 @@ type follower struct {
 // word appends the tokens of a word.
 func (p *path) word(t *Tokenizer, s string, out []int32) []int32 {
 	p.symbols = t.symbols(s, p.symbols[:0])
-	if len(p.symbols) < 2 {
-		return append(out, p.symbols...)
+	switch len(p.symbols) {
+	case 0:
+		return out
+	case 1:
+		return append(out, p.symbols[0])
 	}
-	p.tokens, p.first, p.dead = out, len(out), p.dead[:0]
+	p.tokens, p.first, p.dead, p.round.end = out, len(out), p.dead[:0], 0
 	p.search(t)
 	out, p.tokens = p.tokens, nil
 	return out
@@ -42,25 +48,29 @@ func (p *path) word(t *Tokenizer, s string, out []int32) []int32 {
 // last one and on with a shorter one in its place.
 func (p *path) search(t *Tokenizer) {
 	for from := 0; from < len(p.symbols); {
-		token := p.fit(t, p.longest(t, from), from)
+		longest := p.find(t, from)
+		token := p.fit(t, longest, from)
 		for token == None {
 			token, from = p.back(t, from)
-			token = p.fit(t, t.recipes[token].shorter, from)
+			longest, p.longest = None, false
+			token = p.fit(t, t.outlines[token].shorter, from)
 		}
-		p.tokens = append(p.tokens, token)
+		p.tokens, p.longest = append(p.tokens, token), token == longest
 		from += int(t.recipes[token].size)
 	}
 }
 
-// longest is the longest token that begins at a place.
-func (p *path) longest(t *Tokenizer, from int) int32 {
-	symbols := p.symbols[from:]
-	node, token, n := firstNode(symbols[0]), symbols[0], 1
-	if len(symbols) > 1 && symbols[1] == symbols[0] {
-		node, token, n = p.row.walk(&t.trie, symbols)
+// find is the longest token that begins at a place.
+func (p *path) find(t *Tokenizer, from int) int32 {
+	if token, ok := p.round.find(from); ok {
+		p.work++
+		return token
 	}
-	token, steps := t.trie.longest(symbols[n:], node, token)
-	p.work += 1 + steps
+	token, steps := t.longest(p.symbols[from:])
+	p.work += steps
+	if steps >= longWay {
+		p.work += p.round.learn(p.symbols, from, steps, token)
+	}
 	return token
 }
 
@@ -74,7 +84,7 @@ func (p *path) fit(t *Tokenizer, token int32, from int) int32 {
 		if token == None || !p.isDead(from+int(t.recipes[token].size)) {
 			break
 		}
-		token = t.recipes[token].shorter
+		token = t.outlines[token].shorter
 	}
 	return token
 }
@@ -84,16 +94,16 @@ func (p *path) fit(t *Tokenizer, token int32, from int) int32 {
 func (p *path) follow(t *Tokenizer, left, token int32) int32 {
 	p.work++
 	key := pairKey(left, token)
-	known := &p.known[hash(key)>>54]
+	known := &p.known[hash(key)>>(64-knownShift)]
 	if known.key == key+1 {
 		return known.token
 	}
 	for token != None {
-		apart, steps := t.apart(left, token)
+		apart, steps := t.apart(left, token, p.longest)
 		if p.work += steps; apart {
 			break
 		}
-		token = t.recipes[token].shorter
+		token = t.outlines[token].shorter
 	}
 	*known = follower{key + 1, token}
 	return token

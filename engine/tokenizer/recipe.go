@@ -2,17 +2,16 @@ package tokenizer
 
 import "unicode/utf8"
 
-// recipe says how merging makes a token of its symbols: the last of its merges, and
-// what a path needs beside that. A symbol is made by no merge.
+// recipe says how merging makes a token of its symbols: the last of its merges. A
+// symbol is made by no merge.
 type recipe struct {
 	left, right int32
 	rank        uint32 // of the merge plus one; 0 for a symbol
 	size        int32  // symbols; 0 for a token that merging never makes
-	shorter     int32  // the longest token that this one begins with, or None
 }
 
 // symbol declares that a token is made by no merge.
-func (t *Tokenizer) symbol(id int32) { t.recipes[id] = recipe{size: 1, shorter: None} }
+func (t *Tokenizer) symbol(id int32) { t.recipes[id] = recipe{size: 1} }
 
 // learn takes a merge into the recipes, the best of all merges first and of equals the
 // one that makes the shorter token. A token has at most one recipe, for its symbols
@@ -22,8 +21,8 @@ func (t *Tokenizer) learn(m merge) {
 	if left.size == 0 || right.size == 0 {
 		return
 	}
-	if ok, _ := t.meet(m.left, m.right); ok {
-		t.recipes[m.made] = recipe{left: m.left, right: m.right, rank: m.rank + 1, size: left.size + right.size, shorter: None}
+	if ok, _ := t.meet(m.left, m.right, true); ok {
+		t.recipes[m.made] = recipe{left: m.left, right: m.right, rank: m.rank + 1, size: left.size + right.size}
 	}
 }
 
@@ -49,11 +48,11 @@ func (t *Tokenizer) ordered() bool {
 // never get better from one to the next. So the two tokens grow towards their border
 // in the order of ranks, the left one first where they are equal. It is followed from
 // the end: whichever of the two was made last is taken apart, and the two that lie at
-// the border then must not have merged before that.
-func (t *Tokenizer) meet(left, right int32) (ok bool, steps int) {
-	l, r := &t.recipes[left], &t.recipes[right]
+// the border then must not have merged before that. The symbols at the border come
+// last, and are left out where they were looked at before.
+func (t *Tokenizer) meet(left, right int32, symbolsToo bool) (ok bool, steps int) {
 	leftEnd, rightEnd := noRank, noRank
-	for ; l.rank|r.rank != 0; steps++ {
+	for l, r := &t.recipes[left], &t.recipes[right]; l.rank|r.rank != 0; steps++ {
 		if r.rank >= l.rank {
 			right, rightEnd = r.left, r.rank
 			r = &t.recipes[right]
@@ -61,8 +60,8 @@ func (t *Tokenizer) meet(left, right int32) (ok bool, steps int) {
 			left, leftEnd = l.right, l.rank
 			l = &t.recipes[left]
 		}
-		if pair := t.merges.find(left, right); pair != noPair {
-			if rank := uint32(pair>>32) + 1; rank < leftEnd && rank <= rightEnd {
+		if symbolsToo || l.rank|r.rank != 0 {
+			if rank := t.rank(left, right); rank < leftEnd && rank <= rightEnd {
 				return false, steps + 1
 			}
 		}
@@ -70,12 +69,24 @@ func (t *Tokenizer) meet(left, right int32) (ok bool, steps int) {
 	return true, steps
 }
 
-// apart says whether two tokens stay what they are beside each other.
-func (t *Tokenizer) apart(left, right int32) (ok bool, steps int) {
-	if t.merges.find(left, right) != noPair {
+// rank is the rank plus one of the merge of two tokens, or noRank.
+func (t *Tokenizer) rank(left, right int32) uint32 {
+	if pair := t.merges.find(left, right); pair != noPair {
+		return uint32(pair>>32) + 1
+	}
+	return noRank
+}
+
+// apart says whether two tokens stay what they are beside each other. Where the left
+// one is the longest of all that the text has there, the two do not merge: what they
+// made would be longer, or they never meet.
+func (t *Tokenizer) apart(left, right int32, longest bool) (ok bool, steps int) {
+	l, r := &t.outlines[left], &t.outlines[right]
+	symbols, known := t.couples.of(l.last, r.first)
+	if symbols.rank < l.lastRank && symbols.rank <= r.firstRank || !longest && t.rank(left, right) != noRank {
 		return false, 1
 	}
-	ok, steps = t.meet(left, right)
+	ok, steps = t.meet(left, right, !known)
 	return ok, steps + 1
 }
 
@@ -130,10 +141,10 @@ func (t *Tokenizer) setTrie() {
 		return
 	}
 	t.trie = newTrie(nodes)
-	t.eachSpelling(func(id int32, symbols []int32) { t.trie.add(symbols, id) })
-	t.eachSpelling(func(id int32, symbols []int32) {
-		t.recipes[id].shorter, _ = t.trie.longest(symbols[1:len(symbols)-1], firstNode(symbols[0]), symbols[0])
-	})
+	t.setOutlines()
+	t.setCouples()
+	t.eachSpelling(func(id int32, symbols []int32) { t.learnSpelling(id, symbols) })
+	t.eachSpelling(func(id int32, symbols []int32) { t.outlines[id].shorter, _ = t.longest(symbols[:len(symbols)-1]) })
 }
 
 // eachSpelling calls do for the symbols of each token that merging makes.

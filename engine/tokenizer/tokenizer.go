@@ -35,8 +35,10 @@ type Tokenizer struct {
 	ascii    [utf8.RuneSelf]int32 // characters: ids of those of one byte, or None
 	byteIDs  [256]int32           // id of each single byte, or None
 	merges   pairTable
-	recipes  []recipe // by id
-	trie     trie     // of the tokens with recipes
+	recipes  []recipe  // by id
+	outlines []outline // by id, and the next three: for encoding only
+	couples  *couples
+	trie     trie // of the tokens with recipes
 	hasTrie  sync.Once
 	stepwise bool   // words are merged step by step: the trie does not serve
 	joins    *joins // characters: between which bytes a merge can reach

@@ -5,10 +5,7 @@ package tokenizer
 // the parent of a node of two symbols is the first of these itself, below zero. Slots
 // lie in buckets of a cache line, and four symbols that follow each other share one:
 // the letters that may come next lie in a few lines.
-type trie struct {
-	buckets []trieBucket
-	heads   pairFilter // of the first two symbols of tokens
-}
+type trie struct{ buckets []trieBucket }
 
 type trieBucket [1 << trieShift]trieSlot
 
@@ -24,7 +21,7 @@ const (
 
 // newTrie has room for a number of nodes.
 func newTrie(nodes int) trie {
-	x := trie{buckets: make([]trieBucket, nodes>>trieShift*5/4+2), heads: newPairFilter(nodes / 16)}
+	x := trie{buckets: make([]trieBucket, nodes>>trieShift*5/4+2)}
 	for i := range x.buckets {
 		for j := range x.buckets[i] {
 			x.buckets[i][j].parent = noNode
@@ -59,79 +56,53 @@ func (x *trie) child(parent, symbol int32) (node int32, ok bool) {
 	}
 }
 
-// add makes the nodes of a token of at least two symbols.
-func (x *trie) add(symbols []int32, token int32) {
+// second is the node of two symbols, or noNode.
+func (x *trie) second(a, b int32) int32 {
+	if node, ok := x.child(firstNode(a), b); ok {
+		return node
+	}
+	return noNode
+}
+
+// add makes the nodes of a token of at least two symbols. The first is that of two.
+func (x *trie) add(symbols []int32, token int32) (first int32) {
 	node := firstNode(symbols[0])
-	x.heads.add(hash(pairKey(node, symbols[1])))
-	for _, symbol := range symbols[1:] {
+	for i, symbol := range symbols[1:] {
 		child, ok := x.child(node, symbol)
 		if !ok {
 			*x.slot(child) = trieSlot{parent: node, symbol: symbol, token: None}
 		}
-		if node >= 0 {
+		if i == 0 {
+			first = child
+		} else {
 			x.slot(node).next |= 1 << (symbol & 31)
 		}
 		node = child
 	}
 	x.slot(node).token = token
+	return first
 }
 
-// longest is the longest token that leads on from a node by the symbols, or the one so
+// longest is the longest token at a node or further on by the symbols, or the one so
 // far; steps is how many of the symbols were looked at.
 func (x *trie) longest(symbols []int32, node, token int32) (longest int32, steps int) {
-	next := ^uint32(0)
-	if node >= 0 {
-		next = x.slot(node).next
-	} else if len(symbols) > 0 && !x.heads.has(hash(pairKey(node, symbols[0]))) {
-		return token, 1
-	}
-	for i, symbol := range symbols {
-		if next>>(symbol&31)&1 == 0 {
-			return token, i + 1
+	for {
+		s := x.slot(node)
+		if s.token != None {
+			token = s.token
+		}
+		if steps == len(symbols) {
+			return token, steps
+		}
+		symbol := symbols[steps]
+		steps++
+		if s.next>>(symbol&31)&1 == 0 {
+			return token, steps
 		}
 		child, ok := x.child(node, symbol)
 		if !ok {
-			return token, i + 1
+			return token, steps
 		}
-		s := x.slot(child)
-		if node, next = child, s.next; s.token != None {
-			token = s.token
-		}
+		node = child
 	}
-	return token, len(symbols)
-}
-
-// sameRow remembers the way through the trie by one symbol again and again. A search
-// goes it at each place of a long row of them.
-type sameRow struct {
-	symbol        int32
-	nodes, tokens []int32 // after 1, 2, ... symbols, and the longest token so far
-	end           bool    // no node follows
-}
-
-// walk goes as far as the symbols are the same.
-func (r *sameRow) walk(x *trie, symbols []int32) (node, token int32, n int) {
-	if len(r.nodes) == 0 || r.symbol != symbols[0] {
-		*r = sameRow{symbols[0], append(r.nodes[:0], firstNode(symbols[0])), append(r.tokens[:0], symbols[0]), false}
-	}
-	n = 1
-	for n < len(symbols) && symbols[n] == r.symbol && (n < len(r.nodes) || r.grow(x)) {
-		n++
-	}
-	return r.nodes[n-1], r.tokens[n-1], n
-}
-
-// grow goes one node further, if there is one.
-func (r *sameRow) grow(x *trie) bool {
-	last := len(r.nodes) - 1
-	slot, ok := x.child(r.nodes[last], r.symbol)
-	if r.end = r.end || !ok; r.end {
-		return false
-	}
-	token := x.slot(slot).token
-	if token == None {
-		token = r.tokens[last]
-	}
-	r.nodes, r.tokens = append(r.nodes, slot), append(r.tokens, token)
-	return true
 }
