@@ -21,7 +21,7 @@ CUDA_HEADERS := $(wildcard cuda/include/*.h cuda/*/*.h cuda/*/*.cuh cuda/kernels
 CUDA_SOURCES := $(wildcard cuda/common/*.cpp cuda/common/*.cu cuda/arch/*.cpp cuda/exec/*.cpp cuda/kernels/*/*.cu cuda/kernels/*/*.cpp)
 CUDA_TESTS := $(filter %_test.cpp,$(CUDA_SOURCES)) cuda/harness/test.cpp
 CUDA_BENCHES := $(filter %_bench.cpp,$(CUDA_SOURCES)) cuda/harness/bench.cpp
-CUDA_HARNESS := cuda/harness/device.cpp cuda/harness/random.cpp
+CUDA_HARNESS := cuda/harness/device.cpp cuda/harness/random.cpp cuda/harness/fp8.cpp
 CUDA_REFERENCES := $(filter %_reference.cpp,$(CUDA_SOURCES))
 CUDA_PRODUCT := $(filter-out %_test.cpp %_bench.cpp %_reference.cpp,$(CUDA_SOURCES))
 # What the tests and benches link; the library itself they load.

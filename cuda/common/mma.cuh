@@ -27,6 +27,13 @@ __device__ __forceinline__ void mma(tile &d, uint32_t a0, uint32_t a1, uint32_t 
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
+// The same of f16.
+__device__ __forceinline__ void mma_half(tile &d, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d.v[0]), "+f"(d.v[1]), "+f"(d.v[2]), "+f"(d.v[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
 // d += upper, lower (rows g and g + 8 of a) times b, over 32 elements.
 __device__ __forceinline__ void mma32(tile &d, const vec16 &upper, const vec16 &lower, const vec16 &b) {
   mma(d, upper.word[0], lower.word[0], upper.word[1], lower.word[1], b.word[0], b.word[1]);

@@ -55,6 +55,18 @@ __device__ __forceinline__ vec16 load_once_if(const void *p, bool there) {
   return v;
 }
 
+// Half as much.
+__device__ __forceinline__ uint2 load_once_if(const uint2 *p, bool there) {
+  uint2 v;
+  asm volatile(
+      "{ .reg .pred q; setp.ne.u32 q, %3, 0; mov.u32 %0, 0; mov.u32 %1, 0;"
+      " @q ld.global.L1::no_allocate.v2.u32 {%0, %1}, [%2]; }"
+      : "=&r"(v.x), "=&r"(v.y)
+      : "l"(p), "r"(static_cast<uint32_t>(there))
+      : "memory");
+  return v;
+}
+
 __device__ __forceinline__ vec16 load_if(const void *p, bool there) {
   vec16 v;
   asm volatile(
@@ -84,5 +96,20 @@ __device__ __forceinline__ vec16 load_shared_by_blocks(const void *p) {
 }
 
 __device__ __forceinline__ void store(void *p, const vec16 &v) { *static_cast<vec16 *>(p) = v; }
+
+// Copies the first `bytes` of sixteen to shared memory, and zeros for the rest, while the
+// thread goes on.
+__device__ __forceinline__ void copy_first_of(uint32_t shared, const void *from, uint32_t bytes) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(from), "r"(bytes) : "memory");
+}
+
+// Ends a group of a thread's copies.
+__device__ __forceinline__ void copies_end() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until all of the thread's groups but the last N have arrived.
+template <int N>
+__device__ __forceinline__ void copies_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
 
 }  // namespace nf

@@ -28,7 +28,9 @@ nf_code check_limits(const nf_limits &l) {
       return fail(NF_INVALID, std::string(b.name) + " = " + to_string(b.value) + ", must be from 1 to " + to_string(b.most));
     }
   }
-  if (l.kv_dtype != 0 && l.kv_dtype != NF_BF16) return fail(NF_UNSUPPORTED, "kv_dtype = " + to_string(l.kv_dtype) + ", only bf16 (3)");
+  if (l.kv_dtype != 0 && l.kv_dtype != NF_BF16 && l.kv_dtype != NF_E4M3) {
+    return fail(NF_UNSUPPORTED, "kv_dtype = " + to_string(l.kv_dtype) + ", must be bf16 (3), which 0 is too, or E4M3 (14)");
+  }
   if (l.quant != NF_QUANT_NONE) return fail(NF_UNSUPPORTED, "quant = " + to_string(l.quant) + ", weights are kept in bf16 (0)");
   return NF_OK;
 }
@@ -139,6 +141,7 @@ nf_code engine_finalise(nf_engine *e, nf_bytes *bytes) {
   e->pool.layers = p.layers;
   e->pool.heads = p.kv_heads;
   e->pool.dim = p.head_dim;
+  e->pool.fp8 = e->limits.kv_dtype == NF_E4M3;
   // Token ids follow K and V.
   e->pool.tokens = reinterpret_cast<int32_t *>(static_cast<char *>(e->pool.kv) + p.bytes.kv - sizeof(int32_t) * NF_PAGE * static_cast<uint64_t>(e->limits.n_pages));
   e->books = {reinterpret_cast<uint32_t *>(e->workspace + p.workspace.table), p.pages_per_slot,

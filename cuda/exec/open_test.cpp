@@ -90,6 +90,17 @@ const add zeros_case("host/abi/create refuses zeros first", false, [] {
   check(std::string(t->last_error(nullptr)).find("max_slots = 0, must be from 1 to 65536") == 0, t->last_error(nullptr));
 });
 
+const add cache_case("host/abi/create names the types that K and V may have", false, [] {
+  const nf_api *t = open(NF_ABI_VERSION);
+  nf_engine *e = nullptr;
+  nf_limits l = {};
+  l.size = sizeof l;
+  l.max_slots = l.max_rows = l.max_tokens = l.max_positions = l.n_pages = 1;
+  l.kv_dtype = NF_F32;
+  check(t->create(nullptr, 0, &l, &e) == NF_UNSUPPORTED && !e, t->last_error(nullptr));
+  check(std::string(t->last_error(nullptr)).find("kv_dtype = 1, must be bf16 (3)") == 0, t->last_error(nullptr));
+});
+
 const add null_case("host/abi/probe needs somewhere to write", false, [] {
   check(open(NF_ABI_VERSION)->probe(nullptr) == NF_INVALID, "NULL is accepted");
 });

@@ -238,13 +238,14 @@ bool folds_at(const checked_plan &p, size_t i) {
 
 // How the plan may be run faster than operation by operation.
 void find_shortcuts(const nf_limits &limits, checked_plan *p) {
-  p->walks = p->prefills = !limits.invariant;
+  p->walks = !limits.invariant;
+  p->prefills = !limits.invariant && limits.kv_dtype != NF_E4M3;
   p->tail = p->ops.size();
   for (size_t i = 0; i < p->ops.size(); i++) {
     const nf_op &op = p->ops[i];
     p->folds.push_back(folds_at(*p, i));
     if (op.out && p->buffers.at(op.out).sampled) p->tail = std::min(p->tail, i);
-    if (op.kind == NF_OP_ATTENTION && (op.window > 0 || !decode_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->walks = false;
+    if (op.kind == NF_OP_ATTENTION && (op.window > 0 || op.head_dim != p->head_dim || !decode_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->walks = false;
     if (op.kind == NF_OP_ATTENTION && (op.softcap > 0 || !prefill_attends(op.n_heads, op.n_kv_heads, op.head_dim))) p->prefills = false;
     if (op.kind == NF_OP_HEAD) p->pool_buffer = op.in, p->pool_width = op.in_features;
   }
@@ -345,7 +346,8 @@ nf_code check_plan(const nf_plan &plan, const nf_limits &limits, checked_plan *o
   count_weights(out);
   count_activations(limits, out);
   count_workspace(limits, out);
-  const uint64_t position = static_cast<uint64_t>(out->layers) * 2 * out->kv_heads * out->head_dim * 2 + sizeof(int32_t);
+  const uint64_t head = limits.kv_dtype == NF_E4M3 ? out->head_dim + 1 : 2 * out->head_dim;  // E4M3 has a scale
+  const uint64_t position = static_cast<uint64_t>(out->layers) * 2 * out->kv_heads * head + sizeof(int32_t);
   out->bytes.kv = static_cast<uint64_t>(limits.n_pages) * NF_PAGE * position;
   return NF_OK;
 }

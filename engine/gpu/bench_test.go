@@ -61,9 +61,19 @@ func (s shape) read() (bytes float64) {
 }
 
 // kv is what a position takes.
-func (s shape) kv() float64 {
-	return 4 * float64(s.n("num_hidden_layers")*s.n("num_key_value_heads")*s.n("head_dim"))
+func (s shape) kv(dtype abi.DType) float64 {
+	each := 2 * s.n("head_dim")
+	if dtype == abi.E4M3 {
+		each = s.n("head_dim") + 1 // a scale
+	}
+	return 2 * float64(s.n("num_hidden_layers")*s.n("num_key_value_heads")*each)
 }
+
+// kvs are the types of K and V by how benches are named for them.
+var kvs = []struct {
+	name  string
+	dtype abi.DType
+}{{"", abi.BF16}, {"/kv8", abi.E4M3}}
 
 // runner submits steps with one in flight behind the other.
 type runner struct {
@@ -128,14 +138,16 @@ var cells = map[string][]cell{
 func BenchmarkDecode(b *testing.B) {
 	for _, s := range shapes {
 		for _, c := range cells[s.name] {
-			b.Run(fmt.Sprintf("%s/batch=%d/prompt=%d/temperature=%v", s.name, c.batch, c.prompt, c.temperature), func(b *testing.B) { decode(b, s.shape, c) })
+			for _, kv := range kvs {
+				b.Run(fmt.Sprintf("%s%s/batch=%d/prompt=%d/temperature=%v", s.name, kv.name, c.batch, c.prompt, c.temperature), func(b *testing.B) { decode(b, s.shape, c, kv.dtype) })
+			}
 		}
 	}
 }
 
-func decode(b *testing.B, s shape, c cell) {
+func decode(b *testing.B, s shape, c cell, kv abi.DType) {
 	pages := (c.prompt + c.steps + abi.PageLen) / abi.PageLen
-	limits := abi.Limits{MaxSlots: uint32(c.batch), MaxRows: uint32(c.batch), MaxTokens: 8192, MaxPositions: 8192, Pages: uint32(c.batch * pages)}
+	limits := abi.Limits{MaxSlots: uint32(c.batch), MaxRows: uint32(c.batch), MaxTokens: 8192, MaxPositions: 8192, Pages: uint32(c.batch * pages), KVDType: kv}
 	e, _ := synthetic(b, s, limits)
 	r := &runner{b: b, e: e}
 	r.fill(0, c.batch, 8192/c.prompt, c.prompt, c.prompt+c.steps, c.temperature)
@@ -153,7 +165,7 @@ func decode(b *testing.B, s shape, c cell) {
 	}
 	r.wait(r.seq)
 	took := time.Since(began).Seconds() / float64(c.steps)
-	read := s.read() + float64(c.batch)*float64(c.prompt+c.steps/2)*s.kv()
+	read := s.read() + float64(c.batch)*float64(c.prompt+c.steps/2)*s.kv(kv)
 	b.ReportMetric(float64(c.batch)/took, "tok/s")
 	b.ReportMetric(took*1e3, "ms/step")
 	b.ReportMetric(r.device.Seconds()/float64(c.steps)*1e3, "device-ms/step")

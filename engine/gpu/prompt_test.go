@@ -67,9 +67,12 @@ func somePrompt(n int) []int32 {
 // TestPromptLogprobs holds what a prompt's pieces report to the logits of its tokens one
 // by one: with invariance the same logits, without it nearly the same.
 func TestPromptLogprobs(t *testing.T) {
-	for _, invariant := range []bool{true, false} {
-		limits := goldenLimits
-		limits.Invariant = invariant
+	for _, kind := range []struct {
+		invariant bool
+		kv        abi.DType
+	}{{true, abi.BF16}, {false, abi.BF16}, {true, abi.E4M3}} {
+		limits, invariant := goldenLimits, kind.invariant
+		limits.Invariant, limits.KVDType = invariant, kind.kv
 		f := &feeder{t: t, e: start(t, open(t, tiny.GGUF()), limits)}
 		prompt := somePrompt(150)
 		one := f.feed(0, prompt, 1, abi.RowSample|abi.RowLogits)

@@ -93,7 +93,13 @@ func read(t *testing.T, s *engine.Sequence) (a told) {
 // keeps prefixes and to one with too few pages. With invariance the bits are the same.
 func TestTogetherAsAlone(t *testing.T) {
 	device(t)
-	limits := abi.Limits{MaxSlots: 16, MaxRows: 16, MaxTokens: 128, MaxPositions: 512, Pages: 128, Invariant: true}
+	for _, cache := range caches {
+		t.Run(cache.dtype.String(), func(t *testing.T) { togetherAsAlone(t, cache.dtype) })
+	}
+}
+
+func togetherAsAlone(t *testing.T, kv abi.DType) {
+	limits := abi.Limits{MaxSlots: 16, MaxRows: 16, MaxTokens: 128, MaxPositions: 512, Pages: 128, Invariant: true, KVDType: kv}
 	alone := serve(t, limits, true)
 	var want []told
 	for _, r := range mixed() {

@@ -16,26 +16,30 @@ import (
 // to 1,024 tokens each, for 100 to 1,024 more, drawn at temperature 0.6.
 func BenchmarkServed(b *testing.B) {
 	for _, s := range shapes {
-		b.Run(s.name, func(b *testing.B) {
-			limits := abi.Limits{MaxSlots: 256, MaxRows: 256, MaxTokens: 8192, MaxPositions: 2048, Pages: 256 * 20}
-			backend, m := synthetic(b, s.shape, limits)
-			e, err := engine.New(engine.Config{Backend: backend, Limits: limits, Vocab: s.n("vocab_size"), Tokenizer: m.Tokenizer, EOS: m.EOS, Queue: 256, NoPrefixCache: true})
-			if err != nil {
-				b.Fatal(err)
-			}
-			ctx, stop := context.WithCancel(context.Background())
-			done := make(chan error, 1)
-			go func() { done <- e.Run(ctx) }()
-			began := time.Now()
-			tokens := serveAll(b, e)
-			took := time.Since(began).Seconds()
-			stop()
-			<-done
-			b.ReportMetric(float64(tokens)/took, "tok/s")
-			b.ReportMetric(took, "s")
-			b.ReportMetric(0, "ns/op")
-		})
+		for _, kv := range kvs {
+			b.Run(s.name+kv.name, func(b *testing.B) { served(b, s.shape, kv.dtype) })
+		}
 	}
+}
+
+func served(b *testing.B, s shape, kv abi.DType) {
+	limits := abi.Limits{MaxSlots: 256, MaxRows: 256, MaxTokens: 8192, MaxPositions: 2048, Pages: 256 * 20, KVDType: kv}
+	backend, m := synthetic(b, s, limits)
+	e, err := engine.New(engine.Config{Backend: backend, Limits: limits, Vocab: s.n("vocab_size"), Tokenizer: m.Tokenizer, EOS: m.EOS, Queue: 256, NoPrefixCache: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	began := time.Now()
+	tokens := serveAll(b, e)
+	took := time.Since(began).Seconds()
+	stop()
+	<-done
+	b.ReportMetric(float64(tokens)/took, "tok/s")
+	b.ReportMetric(took, "s")
+	b.ReportMetric(0, "ns/op")
 }
 
 // serveAll submits every request and reads them to their ends.

@@ -10,14 +10,23 @@ const cudaAlign = 256
 
 func cudaAligned(n uint64) uint64 { return (n + cudaAlign - 1) / cudaAlign * cudaAlign }
 
-// cudaFootprint: weights, KV and activations in bf16, each tensor and buffer aligned.
+// cudaFootprint: weights, KV and activations in bf16, each tensor and buffer aligned. KV
+// may be E4M3, with a scale of a byte for each position's K and V of a head.
 func cudaFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
 	return abi.Bytes{
 		Weights:     cudaWeights(m),
-		KV:          kvBytes(&m.Plan, limits, 2),
+		KV:          cudaKV(&m.Plan, limits),
 		Activations: cudaActivations(&m.Plan, limits),
 		Workspace:   cudaWorkspace(&m.Plan, limits),
 	}, nil
+}
+
+func cudaKV(p *abi.Plan, limits abi.Limits) uint64 {
+	if limits.KVDType != abi.E4M3 {
+		return kvBytes(p, limits, 2)
+	}
+	scales := uint64(p.KVLayers) * 2 * uint64(p.KVHeads)
+	return kvBytes(p, limits, 1) + uint64(limits.Pages)*abi.PageLen*scales
 }
 
 // cudaWeights joins the parts of a tensor before it aligns.

@@ -262,6 +262,12 @@ func TestFootprint(t *testing.T) {
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	for kv, position := range map[abi.DType]uint64{0: 4*2*2*32*2 + 4, abi.BF16: 4*2*2*32*2 + 4, abi.E4M3: 4*2*2*(32+1) + 4} { // E4M3 has a scale
+		limits.KVDType = kv
+		if got, err := model.Footprint(m, limits, "cuda"); err != nil || got.KV != 3*64*position {
+			t.Errorf("cuda, KV in %v: %d bytes, %v, want %d", kv, got.KV, err, 3*64*position)
+		}
+	}
 	if _, err := model.Footprint(m, limits, "abacus"); err == nil || !strings.Contains(err.Error(), "abacus") {
 		t.Errorf("unknown backend: %v", err)
 	}

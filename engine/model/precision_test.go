@@ -21,11 +21,12 @@ func TestPrecision(t *testing.T) {
 		{"cpu", "none", "f32", 0, abi.F32, ""},
 		{"ref", "", "f32", 0, 0, ""},
 		{"cuda", "none", "bf16", 0, 0, ""},
+		{"cuda", "", "fp8", 0, abi.E4M3, ""},
 		{"cpu", "int4", "", 0, 0, `quant: "int4", backend cpu has only none; take a file that is quantised already`},
 		{"cpu", "int3", "", 0, 0, `quant: "int3", backend cpu has only none`},
 		{"cpu", "", "bf16", 0, 0, `kv_dtype: "bf16", backend cpu has only f16, f32`},
 		{"ref", "", "f16", 0, 0, `kv_dtype: "f16", backend ref has only f32`},
-		{"cuda", "", "f16", 0, 0, `kv_dtype: "f16", backend cuda has only bf16`},
+		{"cuda", "", "f16", 0, 0, `kv_dtype: "f16", backend cuda has only bf16, fp8`},
 		{"abacus", "", "", 0, 0, `no backend "abacus"`},
 	} {
 		quant, kv, err := model.Precision(c.backend, c.quant, c.kv)

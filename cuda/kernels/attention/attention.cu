@@ -1,5 +1,6 @@
 #include "kernels/attention/attention.h"
 
+#include "common/e4m3.cuh"
 #include "common/element.cuh"
 #include "common/launch.h"
 #include "common/mma.cuh"
@@ -49,18 +50,41 @@ __device__ __forceinline__ void load_queries(const attention_args &a, const plac
   }
 }
 
-// Scores of 32 keys. Column n of tile j is the key n/2 * 8 + 2j + n%2, so that thread c
-// ends up with the keys 8c to 8c + 7, as the product with V wants them.
-template <int DIM>
-__device__ __forceinline__ void score(const attention_args &a, const place &p, const state<DIM> &s, const bf16 *k, tile (&scores)[4]) {
+// Eight elements of K or V from element i on, as bf16; zeros unless they are there.
+template <bool FP8>
+__device__ __forceinline__ vec16 load_eight(const char *head, size_t i, bool there) {
+  if constexpr (FP8) return bf16_of_e4m3(load_once_if(reinterpret_cast<const uint2 *>(head + i), there));
+  return load_once_if(head + 2 * i, there);
+}
+
+// The scales of a thread's eight keys.
+__device__ __forceinline__ uint2 load_scales(const char *scales, uint32_t at, const place &p) {
+  return load_once_if(reinterpret_cast<const uint2 *>(scales + at + p.c * 8), true);
+}
+
+__device__ __forceinline__ float scale_of(const uint2 &scales, int i) { return from_e8m0(i < 4 ? scales.x : scales.y, i % 4); }
+
+// Scores of 32 keys of a page, from `at` on. Column n of tile j is the key
+// n/2 * 8 + 2j + n%2, so that thread c ends up with the keys 8c to 8c + 7, as the product
+// with V wants them.
+template <int DIM, bool FP8>
+__device__ __forceinline__ void score(const attention_args &a, const place &p, const state<DIM> &s, const char *k, const char *k_scales, uint32_t at, tile (&scores)[4]) {
 #pragma unroll
   for (int j = 0; j < 4; j++) {
-    const bf16 *key = k + (p.g / 2 * 8 + 2 * j + p.g % 2) * a.pool.dim;
+    const size_t key = static_cast<size_t>(at + p.g / 2 * 8 + 2 * j + p.g % 2) * a.pool.dim;
     scores[j] = {};
 #pragma unroll
     for (int b = 0; b < DIM / 32; b++) {
       const uint32_t d = b * 32 + p.c * 8;
-      mma32(scores[j], s.q[b][0], s.q[b][1], load_once_if(key + d, d < a.dim));
+      mma32(scores[j], s.q[b][0], s.q[b][1], load_eight<FP8>(k, key + d, d < a.dim));
+    }
+  }
+  if constexpr (FP8) {
+    const uint2 scales = load_scales(k_scales, at, p);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) scores[j].v[i] *= scale_of(scales, 2 * j + i % 2);
     }
   }
 }
@@ -121,9 +145,20 @@ __device__ __forceinline__ vec16 first_of(vec16 v, int n) {
   return v;
 }
 
-template <int DIM>
-__device__ __forceinline__ void add_values(const attention_args &a, const place &p, state<DIM> &s, const bf16 *v, int there, const tile (&x)[4]) {
+template <int DIM, bool FP8>
+__device__ __forceinline__ void add_values(const attention_args &a, const place &p, state<DIM> &s, const char *v, const char *v_scales, uint32_t at, int there, tile (&x)[4]) {
   vec16 upper, lower;
+  if constexpr (FP8) {
+    const uint2 scales = load_scales(v_scales, at, p);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        float &w = x[j].v[i];
+        w = w == 0 ? 0 : w * scale_of(scales, 2 * j + i % 2);  // beyond the end a scale may be anything
+      }
+    }
+  }
 #pragma unroll
   for (int j = 0; j < 4; j++) {
     upper.word[j] = pack2(x[j].v[0], x[j].v[1]);
@@ -132,25 +167,24 @@ __device__ __forceinline__ void add_values(const attention_args &a, const place 
 #pragma unroll
   for (int n = 0; n < DIM / 8; n++) {
     const uint32_t d = n * 8 + p.g;
-    const vec16 values = load_once_if(v + static_cast<size_t>(d) * NF_PAGE + p.c * 8, d < a.dim);
+    const vec16 values = load_eight<FP8>(v, static_cast<size_t>(d) * NF_PAGE + at + p.c * 8, d < a.dim);
     mma32(s.out[n], upper, lower, first_of(values, there - static_cast<int>(p.c * 8)));
   }
 }
 
 // Walks a warp's share of the keys.
-template <int DIM>
+template <int DIM, bool FP8>
 __device__ __forceinline__ void walk(const attention_args &a, const place &p, state<DIM> &s) {
   const uint32_t end = p.t.position + p.t.n_tokens;  // positions whose K and V are there
   const uint32_t from = a.window > 0 && p.t.position >= a.window ? p.t.position - a.window + 1 : 0;
   const uint32_t *table = a.books.table + static_cast<size_t>(p.t.slot) * a.books.width;
-  const bf16 *pool = static_cast<const bf16 *>(a.pool.kv);
   for (uint32_t first = threadIdx.x / 32 * span; first < end; first += warps * span) {
     if (first + span <= from) continue;
     const uint32_t page = table[first / NF_PAGE], at = first % NF_PAGE;
     tile x[4];
-    score<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 0, p.kv_head) + at * a.pool.dim, x);
+    score<DIM, FP8>(a, p, s, a.pool.head(a.layer, page, 0, p.kv_head), a.pool.scales(a.layer, page, 0, p.kv_head), at, x);
     soften<DIM>(a, p, s, first, x);
-    add_values<DIM>(a, p, s, pool + a.pool.at(a.layer, page, 1, p.kv_head) + at, static_cast<int>(min(end - first, span)), x);
+    add_values<DIM, FP8>(a, p, s, a.pool.head(a.layer, page, 1, p.kv_head), a.pool.scales(a.layer, page, 1, p.kv_head), at, static_cast<int>(min(end - first, span)), x);
   }
 #pragma unroll
   for (int half = 0; half < 2; half++) {
@@ -208,7 +242,7 @@ __device__ __forceinline__ void combine(const place &p, state<DIM> &s, exchange<
 
 // A block per tile and key-value head. Every query sees the pages in the same order
 // whatever else is in the step, so its bits depend on its own sequence alone.
-template <int DIM>
+template <int DIM, bool FP8>
 __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args a) {
   follow();
   __shared__ exchange<DIM> shared[warps / 2];
@@ -217,7 +251,7 @@ __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args 
   state<DIM> s = {};
   s.r = {{-INFINITY, -INFINITY}, {0, 0}};
   load_queries<DIM>(a, p, s);
-  walk<DIM>(a, p, s);
+  walk<DIM, FP8>(a, p, s);
   combine<DIM>(p, s, shared);
   if (threadIdx.x >= 32) return;
 #pragma unroll
@@ -240,9 +274,10 @@ __global__ void __launch_bounds__(warps * 32, 1) attention(const attention_args 
 nf_code attention_launch(const attention_args &a, cudaStream_t stream) {
   if (a.n_tiles == 0) return NF_OK;
   const launch_shape shape = {dim3(a.n_tiles, a.kv_heads), warps * 32};
-  if (a.dim <= 32) return code_of(launch(attention<32>, shape, stream, a));
-  if (a.dim <= 64) return code_of(launch(attention<64>, shape, stream, a));
-  return code_of(launch(attention<128>, shape, stream, a));
+  if (a.pool.fp8) return code_of(a.dim <= 64 ? launch(attention<64, true>, shape, stream, a) : launch(attention<128, true>, shape, stream, a));
+  if (a.dim <= 32) return code_of(launch(attention<32, false>, shape, stream, a));
+  if (a.dim <= 64) return code_of(launch(attention<64, false>, shape, stream, a));
+  return code_of(launch(attention<128, false>, shape, stream, a));
 }
 
 }  // namespace nf

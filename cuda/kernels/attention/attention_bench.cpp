@@ -25,21 +25,32 @@ std::vector<uint8_t> raw(const std::vector<T> &v) {
   return out;
 }
 
-// n sequences with n_tokens new ones each after `position` others; layers rotate.
-void shape(uint32_t n, uint32_t position, uint32_t n_tokens) {
-  const uint32_t width = (position + n_tokens + NF_PAGE - 1) / NF_PAGE;
-  const size_t layer = 4ull * n * width * NF_PAGE * kv_heads * dim;
-  const uint32_t layers = static_cast<uint32_t>(beyond_l2 / layer + 1);
-  const attention_args sizes = {nullptr, nullptr, nullptr, {nullptr, nullptr, n * width, layers, kv_heads, dim}, {}, 0, 0, heads, kv_heads, dim, 0, 0.088388f, 0};
-  const size_t elements = sizes.pool.at(layers, 0, 0, 0);
-  buffer pool(2 * elements), q(2ull * n * n_tokens * (heads + 2 * kv_heads) * dim), out(2ull * n * n_tokens * heads * dim), table(4ull * n * width);
-  const std::vector<uint8_t> some = harness::to_bytes(harness::random_values(1 << 16, 1, 1, NF_BF16), NF_BF16);
-  for (buffer *b : {&pool, &q}) {
-    const size_t bytes = b == &pool ? 2 * elements : 2ull * n * n_tokens * (heads + 2 * kv_heads) * dim;
-    std::vector<uint8_t> all(bytes);
-    for (size_t i = 0; i < bytes; i++) all[i] = some[i % some.size()];
-    b->put(all);
+// Any values that are none of them NaN, with scales where the pool has some; the same in
+// every page.
+std::vector<uint8_t> filled(const kv_pool &pool, const std::vector<uint8_t> &some) {
+  const size_t once = pool.page_bytes(), elements = 2 * pool.heads * pool.head_size();
+  std::vector<uint8_t> all(once * pool.layers * pool.pages);
+  for (size_t i = 0; i < once; i++) {
+    all[i] = some[i % some.size()];
+    if (pool.fp8) all[i] = i < elements ? all[i] & 0xbf : 120 + i % 4;
   }
+  for (size_t at = once; at < all.size(); at += once) memcpy(&all[at], all.data(), once);
+  return all;
+}
+
+// n sequences with n_tokens new ones each after `position` others; layers rotate.
+void shape(uint32_t n, uint32_t position, uint32_t n_tokens, bool fp8) {
+  const uint32_t width = (position + n_tokens + NF_PAGE - 1) / NF_PAGE;
+  const size_t layer = kv_pool{nullptr, nullptr, 1, 1, kv_heads, dim, fp8}.page_bytes() * n * width;
+  const uint32_t layers = static_cast<uint32_t>(beyond_l2 / layer + 1);
+  const attention_args sizes = {nullptr, nullptr, nullptr, {nullptr, nullptr, n * width, layers, kv_heads, dim, fp8}, {}, 0, 0, heads, kv_heads, dim, 0, 0.088388f, 0};
+  const size_t rows = 2ull * n * n_tokens * (heads + 2 * kv_heads) * dim;
+  buffer pool(layer * layers), q(rows), out(2ull * n * n_tokens * heads * dim), table(4ull * n * width);
+  const std::vector<uint8_t> some = harness::to_bytes(harness::random_values(1 << 16, 1, 1, NF_BF16), NF_BF16);
+  std::vector<uint8_t> queries(rows);
+  for (size_t i = 0; i < rows; i++) queries[i] = some[i % some.size()];
+  pool.put(filled(sizes.pool, some));
+  q.put(queries);
   std::vector<uint32_t> pages(n * width);
   for (uint32_t i = 0; i < pages.size(); i++) pages[i] = i;
   table.put(raw(pages));
@@ -68,19 +79,19 @@ void shape(uint32_t n, uint32_t position, uint32_t n_tokens) {
     a.layer = d.layer = i % layers;
     n_tokens == 1 ? decode_launch(d, stream) : attention_launch(a, stream);
   });
-  const double bytes = 4.0 * n * (position + n_tokens) * kv_heads * dim, flops = 4.0 * n * n_tokens * (position + n_tokens / 2.0) * heads * dim;
-  printf("attention %4u x (%5u + %4u)  %8.2f us  %6.0f GB/s of K and V, %3.0f %% of peak  %6.1f TFLOP/s\n", n, position, n_tokens, t.median * 1e6, bytes / t.median / 1e9,
+  const double bytes = 2.0 * n * (position + n_tokens) * kv_heads * (fp8 ? dim + 1 : 2 * dim), flops = 4.0 * n * n_tokens * (position + n_tokens / 2.0) * heads * dim;
+  printf("attention %s %4u x (%5u + %4u)  %8.2f us  %6.0f GB/s of K and V, %3.0f %% of peak  %6.1f TFLOP/s\n", fp8 ? "fp8 " : "bf16", n, position, n_tokens, t.median * 1e6, bytes / t.median / 1e9,
          100 * bytes / t.median / harness::memory_peak(), flops / t.median / 1e12);
 }
 
 void run() {
   printf("attention: 16 query heads, 8 key-value heads of 128\n");
-  for (const uint32_t n : {1u, 16u, 64u, 256u}) shape(n, 575, 1);
-  shape(1, 4095, 1);
-  shape(8, 4095, 1);
-  shape(64, 4095, 1);
-  shape(1, 0, 1024);
-  shape(1, 0, 4096);
+  for (const bool fp8 : {false, true}) {
+    for (const uint32_t n : {1u, 16u, 64u, 256u}) shape(n, 575, 1, fp8);
+    shape(256, 1023, 1, fp8);
+    for (const uint32_t n : {1u, 8u, 64u}) shape(n, 4095, 1, fp8);
+    for (const uint32_t n : {1024u, 4096u}) shape(1, 0, n, fp8);
+  }
 }
 
 const add registered(run);

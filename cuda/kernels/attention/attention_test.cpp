@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harness/device.h"
+#include "harness/fp8.h"
 #include "harness/random.h"
 #include "harness/test.h"
 #include "kernels/attention/attention.h"
@@ -26,10 +27,16 @@ struct shape {
   std::vector<row> rows;
   uint32_t window = 0;
   float softcap = 0;
+  bool fp8 = false;
 };
 
+shape in_fp8(shape s) {
+  s.fp8 = true;
+  return s;
+}
+
 std::string text(const shape &s) {
-  return std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " + std::to_string(s.dim) + ", first row at " + std::to_string(s.rows[0].position) + " + " + std::to_string(s.rows[0].n_tokens);
+  return std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " + std::to_string(s.dim) + (s.fp8 ? " in FP8" : "") + ", first row at " + std::to_string(s.rows[0].position) + " + " + std::to_string(s.rows[0].n_tokens);
 }
 
 template <typename T>
@@ -39,13 +46,14 @@ std::vector<uint8_t> raw(const std::vector<T> &v) {
   return out;
 }
 
-// A pool whose unused places hold NaN, with each sequence on pages in random order.
+// A pool whose unused places hold NaN, scales too, with each sequence on pages in random
+// order.
 class scene {
  public:
   explicit scene(const shape &s) : s_(s), random_(s.dim) {
     for (const row &r : s.rows) width_ = std::max(width_, (r.position + r.n_tokens + NF_PAGE - 1) / NF_PAGE);
     pages_ = static_cast<uint32_t>(s.rows.size()) * width_ + 3;
-    pool_.assign(static_cast<size_t>(layers) * pages_ * 2 * s.kv_heads * NF_PAGE * s.dim, NAN);
+    pool_.assign(pool().page_bytes() * layers * pages_, 0xff);
     table_.resize(s.rows.size() * width_);
     std::vector<uint32_t> order(pages_);
     for (uint32_t i = 0; i < pages_; i++) order[i] = i;
@@ -77,10 +85,10 @@ class scene {
       spans += (t.position + decode_span) / decode_span;
     }
     const size_t left = 2ull * decode_walkers_max * decode_queries;
-    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), listed(walks.size() * sizeof(step_walk)), out(want_.size() * 2);
+    buffer q(qkv_.size() * 2), pool(pool_.size()), table(table_.size() * 4), listed(walks.size() * sizeof(step_walk)), out(want_.size() * 2);
     buffer sums(left * s_.dim * 4), tops(left * 8), arrivals(walks.size() * s_.kv_heads * 4);
     q.put(harness::to_bytes(qkv_, NF_BF16));
-    pool.put(harness::to_bytes(pool_, NF_BF16));
+    pool.put(pool_);
     table.put(raw(table_));
     listed.put(raw(walks));
     arrivals.put(std::vector<uint8_t>(walks.size() * s_.kv_heads * 4));
@@ -94,6 +102,13 @@ class scene {
     harness::must(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
     check(out.intact() && q.intact() && pool.intact() && sums.intact() && tops.intact() && arrivals.intact(), text(s_) + ": wrote outside of its output");
     return harness::from_bytes(out.get(), NF_BF16);
+  }
+
+  // Makes a position's K (part 0) or V not finite in one head.
+  void spoil(uint32_t slot, uint32_t position, uint32_t part, uint32_t head) {
+    std::vector<float> x(s_.dim, part == 0 ? 1 : INFINITY);
+    if (part == 0) x[s_.dim / 2] = NAN;
+    store(table_[slot * width_ + position / NF_PAGE], part, head, position % NF_PAGE, x.data());
   }
 
   const std::vector<double> &want() const { return want_; }
@@ -115,9 +130,9 @@ class scene {
 
   template <typename F>
   std::vector<float> by_tiles(const std::vector<step_tile> &listed, const F &launch) {
-    buffer q(qkv_.size() * 2), pool(pool_.size() * 2), table(table_.size() * 4), tiles(listed.size() * sizeof(step_tile)), out(want_.size() * 2);
+    buffer q(qkv_.size() * 2), pool(pool_.size()), table(table_.size() * 4), tiles(listed.size() * sizeof(step_tile)), out(want_.size() * 2);
     q.put(harness::to_bytes(qkv_, NF_BF16));
-    pool.put(harness::to_bytes(pool_, NF_BF16));
+    pool.put(pool_);
     table.put(raw(table_));
     tiles.put(raw(listed));
     attention_args a = arguments();
@@ -133,9 +148,11 @@ class scene {
     return harness::from_bytes(out.get(), NF_BF16);
   }
 
+  kv_pool pool() const { return {nullptr, nullptr, pages_, layers, s_.kv_heads, s_.dim, s_.fp8}; }
+
   attention_args arguments() const {
     attention_args a = {};
-    a.pool = {nullptr, nullptr, pages_, layers, s_.kv_heads, s_.dim};
+    a.pool = pool();
     a.books.width = width_;
     a.layer = layer;
     a.heads = s_.heads;
@@ -151,17 +168,15 @@ class scene {
     const row &r = s_.rows[slot];
     const uint32_t length = r.position + r.n_tokens;
     const std::vector<float> q = harness::random_values(static_cast<size_t>(r.n_tokens) * (s_.heads + 2 * s_.kv_heads) * s_.dim, 1, slot + 1, NF_BF16);
-    const std::vector<float> k = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 100, NF_BF16);
-    const std::vector<float> v = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 200, NF_BF16);
+    std::vector<float> k = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 100, NF_BF16);
+    std::vector<float> v = harness::random_values(static_cast<size_t>(length) * s_.kv_heads * s_.dim, 1, slot + 200, NF_BF16);
     const attention_args a = arguments();
     for (uint32_t p = 0; p < length; p++) {
+      const uint32_t page = table_[slot * width_ + p / NF_PAGE], at = p % NF_PAGE;
       for (uint32_t h = 0; h < s_.kv_heads; h++) {
-        const uint32_t page = table_[slot * width_ + p / NF_PAGE], at = p % NF_PAGE;
-        for (uint32_t d = 0; d < s_.dim; d++) {
-          const size_t from = (static_cast<size_t>(p) * s_.kv_heads + h) * s_.dim + d;
-          pool_[a.pool.at(layer, page, 0, h) + at * s_.dim + d] = k[from];
-          pool_[a.pool.at(layer, page, 1, h) + static_cast<size_t>(d) * NF_PAGE + at] = v[from];
-        }
+        const size_t from = (static_cast<size_t>(p) * s_.kv_heads + h) * s_.dim;
+        store(page, 0, h, at, &k[from]);
+        store(page, 1, h, at, &v[from]);
       }
     }
     std::vector<double> out(static_cast<size_t>(r.n_tokens) * s_.heads * s_.dim);
@@ -170,10 +185,31 @@ class scene {
     qkv_.insert(qkv_.end(), q.begin(), q.end());
   }
 
+  // Puts a position's K or V into its page, and what the page then stands for into x.
+  void store(uint32_t page, uint32_t part, uint32_t head, uint32_t at, float *x) {
+    const size_t head_at = reinterpret_cast<size_t>(pool().head(layer, page, part, head));
+    // Sizes that differ a lot from position to position, as V's do.
+    for (uint32_t d = 0; d < s_.dim && part == 1 && s_.fp8; d++) x[d] = ldexpf(x[d], static_cast<int>(at * 7 % 13) - 6);
+    const std::vector<float> row(x, x + s_.dim);
+    const std::vector<uint8_t> bf16 = harness::to_bytes(row, NF_BF16);
+    const uint8_t scale = harness::scale_byte(row);
+    for (uint32_t d = 0; d < s_.dim; d++) {
+      const size_t i = part == 0 ? static_cast<size_t>(at) * s_.dim + d : static_cast<size_t>(d) * NF_PAGE + at;
+      if (s_.fp8) {
+        pool_[head_at + i] = harness::encode_e4m3(x[d], scale);
+        x[d] = harness::decode_e4m3(pool_[head_at + i], scale);
+      } else {
+        memcpy(&pool_[head_at + 2 * i], &bf16[2 * d], 2);
+      }
+    }
+    if (s_.fp8) pool_[reinterpret_cast<size_t>(pool().scales(layer, page, part, head)) + at] = scale;
+  }
+
   shape s_;
   std::mt19937 random_;
   uint32_t width_ = 0, pages_ = 0;
-  std::vector<float> pool_, qkv_;
+  std::vector<uint8_t> pool_;
+  std::vector<float> qkv_;
   std::vector<uint32_t> table_;
   std::vector<double> want_;
 };
@@ -185,13 +221,17 @@ void close(const shape &s, const std::vector<float> &got, const std::vector<doub
 }
 
 void close_to_reference(const shape &s) {
-  scene c(s);
-  close(s, c.run(), c.want());
+  for (const shape &kind : {s, in_fp8(s)}) {
+    scene c(kind);
+    close(kind, c.run(), c.want());
+  }
 }
 
 void walks_close(const shape &s) {
-  scene c(s);
-  close(s, c.walk(), c.want());
+  for (const shape &kind : {s, in_fp8(s)}) {
+    scene c(kind);
+    close(kind, c.walk(), c.want());
+  }
 }
 
 const add heads_case("attention/heads and dimensions", true, [] {
@@ -211,8 +251,10 @@ const add limits_case("attention/window and softcap", true, [] {
 
 // A sequence alone and among others: the same bits; and again when run twice.
 const add neighbours_case("attention/a row does not see its neighbours", true, [] {
-  const std::vector<float> alone = scene({8, 4, 128, {{500, 20}}}).run(), among = scene({8, 4, 128, {{500, 20}, {30, 50}, {700, 1}}}).run();
-  check(memcmp(alone.data(), among.data(), alone.size() * sizeof(float)) == 0, "other bits");
+  for (const bool fp8 : {false, true}) {
+    const std::vector<float> alone = scene({8, 4, 128, {{500, 20}}, 0, 0, fp8}).run(), among = scene({8, 4, 128, {{500, 20}, {30, 50}, {700, 1}}, 0, 0, fp8}).run();
+    check(memcmp(alone.data(), among.data(), alone.size() * sizeof(float)) == 0, "other bits");
+  }
 });
 
 // Rows of one token at the positions given.
@@ -222,16 +264,35 @@ std::vector<row> ones(const std::vector<uint32_t> &positions) {
   return rows;
 }
 
+// What is not finite reaches the queries that see it, and no others.
+const add spoilt_case("attention/what is not finite is told", true, [] {
+  const auto told = [](const std::vector<float> &out, const std::string &name) {
+    for (size_t i = 0; i < out.size(); i++) {
+      const bool spoilt = i / (8 * 64) == 1 && i / (2 * 64) % 4 == 2;  // row 1, key-value head 2 of four
+      check(isfinite(out[i]) != spoilt, name + ": element " + std::to_string(i) + " is " + std::to_string(out[i]));
+    }
+  };
+  for (const bool fp8 : {false, true}) {
+    for (const uint32_t part : {0u, 1u}) {
+      scene c({8, 4, 64, ones({90, 300, 40}), 0, 0, fp8});
+      c.spoil(1, 70, part, 2);
+      told(c.run(), "in tiles");
+      told(c.walk(), "walked");
+    }
+  }
+});
+
 // One row, few and many: heads of one walker, of two and of all of them.
 const add walks_case("attention/decode: heads, lengths, shares of walkers", true, [] {
   for (const uint32_t dim : {64u, 128u}) {
     for (const auto &[heads, kv] : {std::pair{4u, 4u}, {4u, 2u}, {9u, 3u}, {16u, 2u}}) {
-      for (const uint32_t p : {0u, 1u, 30u, 31u, 32u, 63u, 64u, 575u, 9000u}) walks_close({heads, kv, dim, ones({p})});
-      walks_close({heads, kv, dim, ones({0, 5, 4000, 31, 32, 64, 700})});
+      for (const uint32_t p : {0u, 1u, 30u, 31u, 32u, 63u, 64u, 575u}) walks_close({heads, kv, dim, ones({p})});
+      walks_close({heads, kv, dim, ones({0, 5, 1500, 31, 32, 64, 700})});
     }
+    walks_close({6, 2, dim, ones({9000})});
     std::vector<uint32_t> many;
     for (uint32_t i = 0; i < 70; i++) many.push_back(i * 37 % 900);
-    walks_close({16, 8, dim, ones(many)});
+    walks_close({4, 2, dim, ones(many)});
     for (uint32_t i = 0; i < 200; i++) many.push_back(i * 61 % 100);
     walks_close({2, 1, dim, ones(many)});
   }
@@ -239,8 +300,8 @@ const add walks_case("attention/decode: heads, lengths, shares of walkers", true
 });
 
 const add walks_again_case("attention/decode: the same bits when run again", true, [] {
-  const shape s = {16, 8, 128, ones({500, 30, 2000, 64})};
-  check(scene(s).walk() == scene(s).walk(), "other bits");
+  const shape s = {8, 4, 128, ones({500, 30, 2000, 64})};
+  for (const shape &kind : {s, in_fp8(s)}) check(scene(kind).walk() == scene(kind).walk(), "other bits");
 });
 
 void prefill_close(const shape &s) {

@@ -11,10 +11,9 @@ constexpr int threads = 256;
 
 __global__ void copy_page(const kv_pool pool, const step_copy *copies, uint32_t i) {
   const step_copy c = copies[i];
-  const size_t size = 2 * pool.heads * pool.head_size() / 8;  // vectors of a page in a layer
-  vec16 *kv = static_cast<vec16 *>(pool.kv);
-  const vec16 *from = kv + pool.at(blockIdx.y, c.from, 0, 0) / 8;
-  vec16 *to = kv + pool.at(blockIdx.y, c.to, 0, 0) / 8;
+  const size_t size = pool.page_bytes() / sizeof(vec16);
+  const vec16 *from = reinterpret_cast<const vec16 *>(pool.page(blockIdx.y, c.from));
+  vec16 *to = reinterpret_cast<vec16 *>(pool.page(blockIdx.y, c.to));
   for (size_t at = blockIdx.x * blockDim.x + threadIdx.x; at < size; at += gridDim.x * blockDim.x) to[at] = from[at];
   if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.x < NF_PAGE) {
     pool.tokens[c.to * NF_PAGE + threadIdx.x] = pool.tokens[c.from * NF_PAGE + threadIdx.x];

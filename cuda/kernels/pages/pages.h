@@ -9,16 +9,32 @@
 
 namespace nf {
 
-// The KV pool: [layer][page][K or V][head][...], bf16. K is [position][dim]; V is
+// The KV pool: [layer][page][K or V][head][...]. K is [position][dim]; V is
 // [dim][position], so that attention reads both along the dimension that it sums over.
+// Elements are bf16, or E4M3: then each layer of a page ends with the scales of its
+// positions, [head][K or V][position], a byte each (common/e4m3.cuh).
 struct kv_pool {
   void *kv;
   int32_t *tokens;  // [page][NF_PAGE]
   uint32_t pages, layers, heads, dim;
+  bool fp8 = false;
 
   // Elements of K (or V) of one head of a page.
   __host__ __device__ size_t head_size() const { return static_cast<size_t>(NF_PAGE) * dim; }
-  // The first element of one head's K (part 0) or V (1) in a page.
+  // Bytes of a page in one layer.
+  __host__ __device__ size_t page_bytes() const { return 2 * heads * (fp8 ? head_size() + NF_PAGE : 2 * head_size()); }
+  __host__ __device__ char *page(uint32_t layer, uint32_t page) const {
+    return static_cast<char *>(kv) + (static_cast<size_t>(layer) * pages + page) * page_bytes();
+  }
+  // One head's K (part 0) or V (1) in a page.
+  __host__ __device__ char *head(uint32_t layer, uint32_t page, uint32_t part, uint32_t head) const {
+    return this->page(layer, page) + (static_cast<size_t>(part) * heads + head) * head_size() * (fp8 ? 1 : 2);
+  }
+  // Their scales, where there are some.
+  __host__ __device__ char *scales(uint32_t layer, uint32_t page, uint32_t part, uint32_t head) const {
+    return this->page(layer, page) + 2 * heads * head_size() + (2 * head + part) * NF_PAGE;
+  }
+  // Its first element; bf16 alone.
   __host__ __device__ size_t at(uint32_t layer, uint32_t page, uint32_t part, uint32_t head) const {
     return (((static_cast<size_t>(layer) * pages + page) * 2 + part) * heads + head) * head_size();
   }
