@@ -72,6 +72,7 @@ block_size block_of(nf_dtype dtype) {
     case NF_F32: return {1, 4};
     case NF_F16:
     case NF_BF16: return {1, 2};
+    case NF_E4M3: return {1, 1};
     case NF_Q8_0: return {32, 34};
     case NF_Q4_0: return {32, 18};
     case NF_Q4_1: return {32, 20};
@@ -83,6 +84,14 @@ block_size block_of(nf_dtype dtype) {
     case NF_Q5_K: return {256, 176};
     case NF_Q6_K: return {256, 210};
     default: return {0, 0};
+  }
+}
+
+void decode_e4m3(const uint8_t *from, size_t n, float scale, uint16_t *to) {
+  for (size_t i = 0; i < n; i++) {
+    const int exponent = from[i] >> 3 & 15, fraction = from[i] & 7;
+    const float most = exponent > 0 ? ldexpf(static_cast<float>(8 + fraction), exponent - 10) : ldexpf(static_cast<float>(fraction), -9);
+    to[i] = to_bf16((from[i] & 128 ? -most : most) * scale);
   }
 }
 

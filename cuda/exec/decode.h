@@ -14,6 +14,9 @@ struct block_size {
 };
 block_size block_of(nf_dtype dtype);
 
+// Decodes n elements of E4M3, each times scale.
+void decode_e4m3(const uint8_t *from, size_t n, float scale, uint16_t *to);
+
 // Decodes n elements, a whole number of blocks, rounding each to the nearest bf16.
 void decode(nf_dtype dtype, const void *from, size_t n, uint16_t *to);
 

@@ -2,8 +2,8 @@
 //
 // Everything runs on one stream, in the order of submission. A step's inputs go to the
 // device in one copy from pinned memory, of which there are NF_QUEUE sets; its results
-// come back the same way, and an event says when. Memory is allocated by the first
-// tensor_put and by finalise, and never afterwards.
+// come back the same way, and an event says when. Memory is allocated by tensor_put and
+// finalise, and never afterwards.
 //
 // The submitter's calls and the waiter's share `queue` alone, under its mutex.
 #pragma once
@@ -77,7 +77,8 @@ struct nf_engine {
 
   // Device memory.
   cudaStream_t stream = nullptr;
-  char *weights = nullptr, *activations = nullptr, *workspace = nullptr;
+  char *activations = nullptr, *workspace = nullptr;
+  char *arriving = nullptr;  // rows of weights on their way, until finalise
   nf::kv_pool pool = {};
   nf::slot_books books = {};
   nf::decode_room room = {};
@@ -103,6 +104,11 @@ void set_engine_entries(nf_api *table);
 
 // A failed runtime call, with what was being done. A sticky error loses the engine.
 nf_code cuda_failed(nf_engine *e, cudaError_t err, const char *doing);
+
+// Refuses when what is counted so far is beyond the cap.
+nf_code within_memory(const nf_engine *e, const char *call);
+// Allocates device memory that an engine holds.
+nf_code allocate(nf_engine *e, void *where, uint64_t bytes, const char *what);
 
 nf_code engine_create(const int32_t *devices, uint32_t n_devices, const nf_limits *limits, nf_engine **out);
 void engine_destroy(nf_engine *e);

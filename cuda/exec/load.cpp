@@ -31,7 +31,7 @@ nf_code check_limits(const nf_limits &l) {
   if (l.kv_dtype != 0 && l.kv_dtype != NF_BF16 && l.kv_dtype != NF_E4M3) {
     return fail(NF_UNSUPPORTED, "kv_dtype = " + to_string(l.kv_dtype) + ", must be bf16 (3), which 0 is too, or E4M3 (14)");
   }
-  if (l.quant != NF_QUANT_NONE) return fail(NF_UNSUPPORTED, "quant = " + to_string(l.quant) + ", weights are kept in bf16 (0)");
+  if (l.quant > NF_QUANT_INT4) return fail(NF_INVALID, "quant = " + to_string(l.quant) + ", must be none (0), fp8 (1) or int4 (2)");
   return NF_OK;
 }
 
@@ -48,12 +48,6 @@ nf_code check_device(const int32_t *devices, uint32_t n_devices, const nf_limits
   if (!isa.empty() && isa != have) return fail(NF_UNSUPPORTED, "isa = \"" + isa + "\", the device is " + have);
   if (!runs(built_archs, first.major, first.minor)) return fail(NF_UNSUPPORTED, "this build has no code for " + have);
   return NF_OK;
-}
-
-nf_code allocate(nf_engine *e, void *where, uint64_t bytes, const char *what) {
-  const cudaError_t err = cudaMalloc(static_cast<void **>(where), std::max<uint64_t>(bytes, 1));
-  if (err == cudaSuccess) return NF_OK;
-  return cuda_failed(e, err, (to_string(bytes) + " bytes for " + what).c_str());
 }
 
 nf_code pin(nf_engine *e, void *where, uint64_t bytes) {
@@ -88,13 +82,30 @@ nf_code fill(nf_engine *e) {
 nf_code all_put(const checked_plan &p) {
   for (const auto &[name, t] : p.tensors) {
     for (int part = 0; part < 3; part++) {
-      if (t.rows[part] > 0 && !t.put[part]) return fail(NF_INVALID, "tensor \"" + name + "\" part " + to_string(part) + " was not put");
+      const tensor_part &was = t.parts[part];
+      if (t.rows[part] == 0) continue;
+      const std::string which = "tensor \"" + name + "\" part " + to_string(part);
+      if (!was.put) return fail(NF_INVALID, which + " was not put");
+      if (was.data.dtype == NF_E4M3 && !was.scaled) return fail(NF_INVALID, which + ": its scales were not put");
     }
   }
   return NF_OK;
 }
 
 }  // namespace
+
+nf_code within_memory(const nf_engine *e, const char *call) {
+  const nf_bytes &b = e->plan.bytes;
+  const uint64_t total = b.weights + b.kv + b.activations + b.workspace, most = e->limits.memory_max;
+  if (most == 0 || total <= most) return NF_OK;
+  return fail(NF_NOMEM, std::string(call) + ": " + to_string(total) + " bytes are needed, memory_max = " + to_string(most));
+}
+
+nf_code allocate(nf_engine *e, void *where, uint64_t bytes, const char *what) {
+  const cudaError_t err = cudaMalloc(static_cast<void **>(where), std::max<uint64_t>(bytes, 1));
+  if (err == cudaSuccess) return NF_OK;
+  return cuda_failed(e, err, (to_string(bytes) + " bytes for " + what).c_str());
+}
 
 nf_code engine_create(const int32_t *devices, uint32_t n_devices, const nf_limits *given, nf_engine **out) {
   if (!given || !out) return fail(NF_INVALID, "create: limits or out is NULL");
@@ -118,13 +129,8 @@ nf_code engine_plan(nf_engine *e, const nf_plan *p) {
   if (e->planned) return fail(NF_INVALID, "plan: the engine has a plan");
   checked_plan plan;
   if (const nf_code c = check_plan(*p, e->limits, &plan)) return c;
-  const nf_bytes &b = plan.bytes;
-  const uint64_t total = b.weights + b.kv + b.activations + b.workspace;
-  if (e->limits.memory_max != 0 && total > e->limits.memory_max) {
-    return fail(NF_NOMEM, to_string(total) + " bytes are needed, memory_max = " + to_string(e->limits.memory_max));
-  }
   e->plan = std::move(plan);
-  if (const nf_code c = allocate(e, &e->weights, e->plan.bytes.weights, "weights")) return c;
+  if (const nf_code c = within_memory(e, "plan")) return c;
   e->planned = true;
   return NF_OK;
 }
@@ -134,6 +140,7 @@ nf_code engine_finalise(nf_engine *e, nf_bytes *bytes) {
   if (!bytes) return fail(NF_INVALID, "finalise: bytes is NULL");
   const checked_plan &p = e->plan;
   if (const nf_code c = all_put(p)) return c;
+  cudaFree(e->arriving), e->arriving = nullptr;
   if (const nf_code c = allocate(e, &e->pool.kv, p.bytes.kv, "kv")) return c;
   if (const nf_code c = allocate(e, &e->activations, p.bytes.activations, "activations")) return c;
   if (const nf_code c = allocate(e, &e->workspace, p.workspace.total, "workspace")) return c;
@@ -168,7 +175,8 @@ void engine_destroy(nf_engine *e) {
   cudaSetDevice(e->device);
   cudaStreamSynchronize(e->stream);
   for (cudaGraphExec_t g : e->captured) cudaGraphExecDestroy(g);
-  for (void *p : {static_cast<void *>(e->weights), static_cast<void *>(e->activations), static_cast<void *>(e->workspace), e->pool.kv}) cudaFree(p);
+  for (const auto &[name, t] : e->plan.tensors) cudaFree(t.data), cudaFree(t.scales);
+  for (void *p : {static_cast<void *>(e->arriving), static_cast<void *>(e->activations), static_cast<void *>(e->workspace), e->pool.kv}) cudaFree(p);
   for (step_state &s : e->steps) {
     cudaFreeHost(s.staging);
     cudaFreeHost(s.results);

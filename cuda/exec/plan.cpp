@@ -107,11 +107,16 @@ class checker {
 
   void tensor(const char *name, const uint32_t (&rows)[3], uint32_t cols, bool vector, bool alternate) {
     if (!name[0] || code_) return;
-    const tensor_layout t = {0, {rows[0], rows[1], rows[2]}, cols, vector, alternate, {}};
+    tensor_layout t = {};
+    memcpy(t.rows, rows, sizeof t.rows);
+    t.cols = cols, t.vector = vector, t.alternate = alternate;
     const auto [at, fresh] = plan_->tensors.insert({name, t});
-    const tensor_layout &have = at->second;
+    tensor_layout &have = at->second;
     require(fresh || (!memcmp(have.rows, t.rows, sizeof t.rows) && have.cols == cols && have.vector == vector && have.alternate == alternate),
             std::string("tensor \"") + name + "\" has another shape in an earlier operation");
+    have.embedding |= op_.kind == NF_OP_EMBED;
+    have.head |= op_.kind == NF_OP_HEAD;
+    have.product |= !vector && op_.kind != NF_OP_EMBED;
   }
   void vector(const char *name, uint32_t n) { tensor(name, {n, 0, 0}, 1, true, false); }
 
@@ -252,13 +257,6 @@ void find_shortcuts(const nf_limits &limits, checked_plan *p) {
   p->prefills = p->prefills && p->walks;
 }
 
-void count_weights(checked_plan *p) {
-  for (auto &[name, t] : p->tensors) {
-    t.offset = p->bytes.weights;
-    p->bytes.weights += aligned(2 * t.elements());
-  }
-}
-
 void count_activations(const nf_limits &limits, checked_plan *p) {
   for (auto &[id, b] : p->buffers) {
     const uint64_t rows = b.sampled ? limits.max_rows : limits.max_tokens;
@@ -343,7 +341,6 @@ nf_code check_plan(const nf_plan &plan, const nf_limits &limits, checked_plan *o
   }
   find_shortcuts(limits, out);
   out->bytes.size = sizeof out->bytes;
-  count_weights(out);
   count_activations(limits, out);
   count_workspace(limits, out);
   const uint64_t head = limits.kv_dtype == NF_E4M3 ? out->head_dim + 1 : 2 * out->head_dim;  // E4M3 has a scale

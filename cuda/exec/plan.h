@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gemm/packed.h"
 #include "nanofleet.h"
 
 namespace nf {
@@ -18,16 +19,28 @@ constexpr uint64_t aligned(uint64_t n) { return (n + alignment - 1) / alignment 
 // Rows whose logits one step may copy to the host.
 constexpr uint32_t logits_rows_max = 8;
 
-// Where a tensor lies among the weights, all of them bf16. The parts follow one another,
-// or alternate row by row: gate and up are multiplied element by element, so their sums
-// should meet in one thread. A vector (norm, bias) has rows of one element.
+// A part of a tensor as it was put: data, and scales where its type has them. What they
+// point to stays readable until finalise.
+struct tensor_part {
+  nf_tensor data, scale;
+  bool put, scaled;
+};
+
+// A tensor. Its parts follow one another, or alternate row by row: gate and up are
+// multiplied element by element, so their sums should meet in one thread. A vector (norm,
+// bias) has rows of one element.
 struct tensor_layout {
-  uint64_t offset;  // bytes
   uint32_t rows[3], cols;
   bool vector, alternate;
-  bool put[3];
+  bool product, embedding, head;  // which operations read it
+  tensor_part parts[3];
+  // Once all parts are there (weights.cpp):
+  weight_kind kind;
+  uint32_t scale_groups;
+  char *data, *scales;
 
-  uint64_t elements() const { return (static_cast<uint64_t>(rows[0]) + rows[1] + rows[2]) * cols; }
+  uint32_t all_rows() const { return rows[0] + rows[1] + rows[2]; }
+  uint64_t elements() const { return static_cast<uint64_t>(all_rows()) * cols; }
   uint32_t first_row(uint32_t part) const;
   uint32_t row_step() const { return alternate ? 2 : 1; }
 };

@@ -128,7 +128,7 @@ class pass {
   int32_t *ids() const { return reinterpret_cast<int32_t *>(e_->workspace + e_->plan.workspace.ids); }
   void *buffer(uint32_t id) const { return id ? e_->activations + e_->plan.buffers.at(id).offset : nullptr; }
   uint32_t width(uint32_t id) const { return e_->plan.buffers.at(id).width; }
-  const void *tensor(const char *name) const { return name[0] ? e_->weights + e_->plan.tensors.at(name).offset : nullptr; }
+  const void *tensor(const char *name) const { return name[0] ? e_->plan.tensors.at(name).data : nullptr; }
 
   // From a token buffer to a sampled one it takes the rows that sample.
   nf_code norm(const nf_op &op) {
@@ -175,7 +175,9 @@ class pass {
   gemm_args product(const nf_op &op) const {
     gemm_args a = {};
     a.x = buffer(op.in);
-    a.w = tensor(op.weight);
+    const tensor_layout &w = e_->plan.tensors.at(op.weight);
+    a.w = w.data;
+    a.kind = w.kind, a.scales = w.scales, a.scale_groups = w.scale_groups;
     a.out = buffer(op.out);
     a.bias = tensor(op.bias);
     a.residual = buffer(op.residual);

@@ -45,17 +45,24 @@ func synthetic(b *testing.B, s shape, limits abi.Limits) (*capi.Engine, *model.M
 }
 
 // read is what a step reads of a shape's weights: all but the embedding's other rows.
-func (s shape) read() (bytes float64) {
+func (s shape) read(quant abi.Quant) (bytes float64) {
 	names, dims := s.tensors()
 	for i, name := range names {
-		if name == "model.embed_tokens.weight" && !s.is("tie_word_embeddings", true) {
+		embedding := name == "model.embed_tokens.weight"
+		if embedding && !s.is("tie_word_embeddings", true) {
 			continue
 		}
-		n := 2.0
-		for _, d := range dims[i] {
-			n *= float64(d)
+		each := 2.0
+		if len(dims[i]) == 2 && !embedding {
+			each = map[abi.Quant]float64{abi.QuantNone: 2, abi.QuantFP8: 1, abi.QuantInt4: 0.5 + 4.0/128}[quant]
+			if name == "lm_head.weight" && quant == abi.QuantInt4 {
+				each = 1
+			}
 		}
-		bytes += n
+		for _, d := range dims[i] {
+			each *= float64(d)
+		}
+		bytes += each
 	}
 	return bytes
 }
@@ -134,20 +141,28 @@ var cells = map[string][]cell{
 	"8B": {{1, 512, 128, 0.7}, {8, 512, 128, 0.7}, {32, 512, 128, 0.7}, {128, 512, 128, 0.7}},
 }
 
+// quants are how matrices are kept, by how benches are named for them.
+var quants = []struct {
+	name  string
+	quant abi.Quant
+}{{"", abi.QuantNone}, {"/fp8", abi.QuantFP8}, {"/int4", abi.QuantInt4}}
+
 // BenchmarkDecode is tokens a second of a batch that decodes, sampling on the device.
 func BenchmarkDecode(b *testing.B) {
 	for _, s := range shapes {
 		for _, c := range cells[s.name] {
-			for _, kv := range kvs {
-				b.Run(fmt.Sprintf("%s%s/batch=%d/prompt=%d/temperature=%v", s.name, kv.name, c.batch, c.prompt, c.temperature), func(b *testing.B) { decode(b, s.shape, c, kv.dtype) })
+			for _, q := range quants {
+				for _, kv := range kvs {
+					b.Run(fmt.Sprintf("%s%s%s/batch=%d/prompt=%d/temperature=%v", s.name, q.name, kv.name, c.batch, c.prompt, c.temperature), func(b *testing.B) { decode(b, s.shape, c, q.quant, kv.dtype) })
+				}
 			}
 		}
 	}
 }
 
-func decode(b *testing.B, s shape, c cell, kv abi.DType) {
+func decode(b *testing.B, s shape, c cell, quant abi.Quant, kv abi.DType) {
 	pages := (c.prompt + c.steps + abi.PageLen) / abi.PageLen
-	limits := abi.Limits{MaxSlots: uint32(c.batch), MaxRows: uint32(c.batch), MaxTokens: 8192, MaxPositions: 8192, Pages: uint32(c.batch * pages), KVDType: kv}
+	limits := abi.Limits{MaxSlots: uint32(c.batch), MaxRows: uint32(c.batch), MaxTokens: 8192, MaxPositions: 8192, Pages: uint32(c.batch * pages), Quant: quant, KVDType: kv}
 	e, _ := synthetic(b, s, limits)
 	r := &runner{b: b, e: e}
 	r.fill(0, c.batch, 8192/c.prompt, c.prompt, c.prompt+c.steps, c.temperature)
@@ -165,7 +180,7 @@ func decode(b *testing.B, s shape, c cell, kv abi.DType) {
 	}
 	r.wait(r.seq)
 	took := time.Since(began).Seconds() / float64(c.steps)
-	read := s.read() + float64(c.batch)*float64(c.prompt+c.steps/2)*s.kv(kv)
+	read := s.read(quant) + float64(c.batch)*float64(c.prompt+c.steps/2)*s.kv(kv)
 	b.ReportMetric(float64(c.batch)/took, "tok/s")
 	b.ReportMetric(took*1e3, "ms/step")
 	b.ReportMetric(r.device.Seconds()/float64(c.steps)*1e3, "device-ms/step")
@@ -178,26 +193,28 @@ func decode(b *testing.B, s shape, c cell, kv abi.DType) {
 func BenchmarkPrefill(b *testing.B) {
 	for _, s := range shapes {
 		for _, c := range []struct{ prompts, prompt int }{{1, 128}, {1, 1024}, {1, 4096}, {16, 1024}} {
-			b.Run(fmt.Sprintf("%s/prompts=%dx%d", s.name, c.prompts, c.prompt), func(b *testing.B) {
-				const times = 4
-				n := c.prompts * times
-				limits := abi.Limits{MaxSlots: uint32(n), MaxRows: uint32(n), MaxTokens: uint32(c.prompts * c.prompt), MaxPositions: 8192, Pages: uint32(n * c.prompt / abi.PageLen)}
-				e, m := synthetic(b, s.shape, limits)
-				r := &runner{b: b, e: e}
-				r.fill(0, c.prompts, c.prompts, c.prompt, c.prompt, 0)
-				r.device = 0
-				r.fill(c.prompts, n-c.prompts, c.prompts, c.prompt, c.prompt, 0)
-				took := r.device.Seconds() / (times - 1)
-				layers := float64(m.Params) - float64(s.n("vocab_size")*s.n("hidden_size"))
-				if !s.is("tie_word_embeddings", true) {
-					layers -= float64(s.n("vocab_size") * s.n("hidden_size"))
-				}
-				tokens := float64(c.prompts * c.prompt)
-				b.ReportMetric(took*1e3, "ms")
-				b.ReportMetric(tokens/took, "tok/s")
-				b.ReportMetric(2*layers*tokens/took/1e12, "TFLOP/s") // without attention and head
-				b.ReportMetric(0, "ns/op")
-			})
+			for _, q := range quants {
+				b.Run(fmt.Sprintf("%s%s/prompts=%dx%d", s.name, q.name, c.prompts, c.prompt), func(b *testing.B) {
+					const times = 4
+					n := c.prompts * times
+					limits := abi.Limits{MaxSlots: uint32(n), MaxRows: uint32(n), MaxTokens: uint32(c.prompts * c.prompt), MaxPositions: 8192, Pages: uint32(n * c.prompt / abi.PageLen), Quant: q.quant}
+					e, m := synthetic(b, s.shape, limits)
+					r := &runner{b: b, e: e}
+					r.fill(0, c.prompts, c.prompts, c.prompt, c.prompt, 0)
+					r.device = 0
+					r.fill(c.prompts, n-c.prompts, c.prompts, c.prompt, c.prompt, 0)
+					took := r.device.Seconds() / (times - 1)
+					layers := float64(m.Params) - float64(s.n("vocab_size")*s.n("hidden_size"))
+					if !s.is("tie_word_embeddings", true) {
+						layers -= float64(s.n("vocab_size") * s.n("hidden_size"))
+					}
+					tokens := float64(c.prompts * c.prompt)
+					b.ReportMetric(took*1e3, "ms")
+					b.ReportMetric(tokens/took, "tok/s")
+					b.ReportMetric(2*layers*tokens/took/1e12, "TFLOP/s") // without attention and head
+					b.ReportMetric(0, "ns/op")
+				})
+			}
 		}
 	}
 }

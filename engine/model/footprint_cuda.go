@@ -10,11 +10,11 @@ const cudaAlign = 256
 
 func cudaAligned(n uint64) uint64 { return (n + cudaAlign - 1) / cudaAlign * cudaAlign }
 
-// cudaFootprint: weights, KV and activations in bf16, each tensor and buffer aligned. KV
-// may be E4M3, with a scale of a byte for each position's K and V of a head.
+// cudaFootprint: weights as they are kept, KV and activations in bf16, each tensor and
+// buffer aligned. KV may be E4M3, with a scale of a byte for each position's K and V of a head.
 func cudaFootprint(m *Meta, limits abi.Limits) (abi.Bytes, error) {
 	return abi.Bytes{
-		Weights:     cudaWeights(m),
+		Weights:     cudaWeights(m, limits.Quant),
 		KV:          cudaKV(&m.Plan, limits),
 		Activations: cudaActivations(&m.Plan, limits),
 		Workspace:   cudaWorkspace(&m.Plan, limits),
@@ -27,18 +27,6 @@ func cudaKV(p *abi.Plan, limits abi.Limits) uint64 {
 	}
 	scales := uint64(p.KVLayers) * 2 * uint64(p.KVHeads)
 	return kvBytes(p, limits, 1) + uint64(limits.Pages)*abi.PageLen*scales
-}
-
-// cudaWeights joins the parts of a tensor before it aligns.
-func cudaWeights(m *Meta) (total uint64) {
-	elements := map[string]uint64{}
-	for _, w := range m.Weights {
-		elements[w.Name] += uint64(w.Rows) * uint64(w.Cols)
-	}
-	for _, n := range elements {
-		total += cudaAligned(2 * n)
-	}
-	return total
 }
 
 func cudaActivations(p *abi.Plan, limits abi.Limits) (total uint64) {

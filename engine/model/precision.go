@@ -18,7 +18,7 @@ type precision struct {
 var precisions = map[string]precision{
 	"ref":  {[]abi.Quant{abi.QuantNone}, []abi.DType{abi.F32}},
 	"cpu":  {[]abi.Quant{abi.QuantNone}, []abi.DType{abi.F16, abi.F32}},
-	"cuda": {[]abi.Quant{abi.QuantNone}, []abi.DType{abi.BF16, abi.E4M3}},
+	"cuda": {[]abi.Quant{abi.QuantNone, abi.QuantFP8, abi.QuantInt4}, []abi.DType{abi.BF16, abi.E4M3}},
 }
 
 // kvNames are the types of KV as users say them.

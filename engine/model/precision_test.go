@@ -22,6 +22,8 @@ func TestPrecision(t *testing.T) {
 		{"ref", "", "f32", 0, 0, ""},
 		{"cuda", "none", "bf16", 0, 0, ""},
 		{"cuda", "", "fp8", 0, abi.E4M3, ""},
+		{"cuda", "fp8", "", abi.QuantFP8, 0, ""},
+		{"cuda", "int4", "", abi.QuantInt4, 0, ""},
 		{"cpu", "int4", "", 0, 0, `quant: "int4", backend cpu has only none; take a file that is quantised already`},
 		{"cpu", "int3", "", 0, 0, `quant: "int3", backend cpu has only none`},
 		{"cpu", "", "bf16", 0, 0, `kv_dtype: "bf16", backend cpu has only f16, f32`},

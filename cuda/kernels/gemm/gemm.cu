@@ -20,7 +20,7 @@ __device__ __forceinline__ vec16 piece(const bf16 *row, uint32_t k, uint32_t wid
 
 // Pieces of k that a warp has in flight, as far as registers allow.
 template <int MT, int NT>
-constexpr int in_flight = MT * NT == 1 ? 8 : MT * NT <= 4 && NT < 4 ? 4 : 2;
+constexpr int in_flight = MT * NT == 1 ? 8 : MT * NT <= 4 ? 4 : 2;
 
 // One piece of k, 32 elements, of NT tiles of weights and MT of rows.
 template <int MT, int NT>
@@ -187,8 +187,7 @@ template <int MT>
 cudaError_t launch_columns(const gemm_typed &a, cudaStream_t stream) {
   constexpr uint32_t threads = skinny_warps * 32;
   if (a.n < 4096) return launch(gemm_skinny<MT, 1>, {up(a.n, 8), threads}, stream, a);
-  if (a.n < 32768) return launch(gemm_skinny<MT, 2>, {up(a.n, 16), threads}, stream, a);
-  return launch(gemm_skinny<MT, 4>, {up(a.n, 32), threads}, stream, a);
+  return launch(gemm_skinny<MT, 2>, {up(a.n, 16), threads}, stream, a);
 }
 
 cudaError_t launch_rows(const gemm_typed &a, cudaStream_t stream) {
@@ -215,12 +214,13 @@ cudaError_t launch_skinny(gemm_typed a, cudaStream_t stream) {
 gemm_typed typed(const gemm_args &g) {
   return {static_cast<const bf16 *>(g.x), static_cast<const bf16 *>(g.w), static_cast<const bf16 *>(g.bias), static_cast<const bf16 *>(g.residual), g.out,
           g.rows, g.n, g.k, g.epilogue, g.activation, g.scale == 0 ? 1.0f : g.scale, g.softcap, static_cast<const bf16 *>(g.norm), g.norm_eps,
-          g.norm_plus_one ? 1.0f : 0.0f};
+          g.norm_plus_one ? 1.0f : 0.0f, g.kind, static_cast<const uint8_t *>(g.w), g.scales, g.scale_groups};
 }
 
 }  // namespace
 
 gemm_kernel gemm_choose(const gemm_args &a) {
+  if (a.kind != weight_kind::bf16) return a.rows > few_rows && !a.invariant && wide_runs() ? gemm_kernel::wide_packed : gemm_kernel::few_packed;
   if (a.invariant) return gemm_kernel::skinny;
   if (a.rows <= few_rows) return gemm_kernel::few;
   // Up to 64 rows of a matrix of few features, tiles would have to divide k too often.
@@ -238,7 +238,11 @@ bool gemm_takes(gemm_kernel kernel, const gemm_args &a) {
   }
 }
 
-bool gemm_normalises(const gemm_args &a) { return gemm_choose(a) == gemm_kernel::few && few_normalises(typed(a)); }
+bool gemm_normalises(const gemm_args &a) {
+  if (a.invariant) return false;
+  const gemm_kernel kernel = gemm_choose(a);
+  return kernel == gemm_kernel::few ? few_normalises(typed(a)) : kernel == gemm_kernel::few_packed && few_packed_normalises(typed(a));
+}
 
 nf_code gemm_launch(const gemm_args &a, cudaStream_t stream) { return gemm_launch_as(gemm_choose(a), a, stream); }
 
@@ -251,6 +255,8 @@ nf_code gemm_launch_as(gemm_kernel kernel, const gemm_args &g, cudaStream_t stre
     case gemm_kernel::tiled: return code_of(launch_tiled(a, stream));
     case gemm_kernel::wide: return wide_launch(a, stream);
     case gemm_kernel::paired: return paired_launch(a, stream);
+    case gemm_kernel::few_packed: return few_packed_launch(a, stream);
+    case gemm_kernel::wide_packed: return wide_packed_launch(a, stream);
   }
   return NF_UNSUPPORTED;
 }

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
+#include "kernels/gemm/packed.h"
 #include "nanofleet.h"
 
 namespace nf {
@@ -23,6 +24,8 @@ enum class gemm_kernel {
   tiled,   // many rows: tiles of 128 x 128 or 64 x 64 by way of shared memory
   wide,    // many rows: warpgroup products of tiles that the copy engine brings, on Hopper
   paired,  // hundreds of rows: the same in pairs of blocks that share weights
+  few_packed,   // packed matrices, 16 rows a pass over the weights
+  wide_packed,  // packed matrices, many rows, on Hopper
 };
 
 struct gemm_args {
@@ -40,6 +43,10 @@ struct gemm_args {
   const void *norm;  // weight: k, bf16, or NULL
   float norm_eps;
   bool norm_plus_one;  // the weight is stored as w - 1
+  // Unless it is bf16, w and the scales lie as packed.h says.
+  weight_kind kind = weight_kind::bf16;
+  const void *scales = nullptr;
+  uint32_t scale_groups = 0;
 };
 
 gemm_kernel gemm_choose(const gemm_args &a);

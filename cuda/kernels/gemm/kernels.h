@@ -21,12 +21,20 @@ struct gemm_typed {
   float scale, softcap;
   const bf16 *norm;  // of x, or NULL
   float norm_eps, norm_shift;
+  weight_kind kind;
+  const uint8_t *packed;  // w, unless it is bf16
+  const void *scales;
+  uint32_t scale_groups;
 };
 
 // few.cu: up to 16 rows.
 constexpr uint32_t few_rows = 16, few_warps_max = 16;
 nf_code few_launch(const gemm_typed &a, cudaStream_t stream);
 bool few_normalises(const gemm_typed &a);  // whether it can normalise x itself
+
+// few_packed.cu: any number of rows, up to 16 at a time.
+nf_code few_packed_launch(const gemm_typed &a, cudaStream_t stream);
+bool few_packed_normalises(const gemm_typed &a);
 
 // wide.cu: many rows by warpgroup products, on a device that has them.
 bool wide_runs();
@@ -36,5 +44,8 @@ nf_code wide_launch(const gemm_typed &a, cudaStream_t stream);
 bool paired_takes(const gemm_typed &a);
 bool paired_pays(const gemm_typed &a);  // whether it is faster than wide
 nf_code paired_launch(const gemm_typed &a, cudaStream_t stream);
+
+// wide_packed.cu: the same with packed matrices.
+nf_code wide_packed_launch(const gemm_typed &a, cudaStream_t stream);
 
 }  // namespace nf
