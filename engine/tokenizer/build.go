@@ -241,7 +241,8 @@ func (t *Tokenizer) setMerges(s *spec) error {
 	if t.chars {
 		t.joins = newJoins()
 	}
-	return s.merges(func(m merge) error {
+	var late []merge
+	err := s.merges(func(m merge) error {
 		if !t.reachable(m.made) {
 			return nil
 		}
@@ -254,9 +255,13 @@ func (t *Tokenizer) setMerges(s *spec) error {
 		if !t.merges.put(m.left, m.right, m.rank, m.made) {
 			return malformed("merge %d of tokens %d and %d is given twice", m.rank, m.left, m.right)
 		}
-		t.learn(m)
+		if !t.learn(m) {
+			late = append(late, m)
+		}
 		return nil
 	})
+	t.learnLate(late)
+	return err
 }
 
 func (t *Tokenizer) setMatchers(s *spec) error {

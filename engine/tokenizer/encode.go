@@ -94,6 +94,7 @@ func (e *encoder) pieces(s string, stages []splitter) {
 // piece appends the ids of one piece of the pre-tokeniser.
 func (e *encoder) piece(s string) {
 	if e.t.whole && (e.t.chars || len(s) > 1) {
+		e.path.work += len(s)
 		if id := e.t.piece(s); id != None {
 			e.out = append(e.out, id)
 			return

@@ -4,7 +4,7 @@ package tokenizer
 // symbol, and when they merge. Most tokens that may not follow another are found out by
 // the two symbols at the border.
 type outline struct {
-	firstRank, lastRank uint32 // of the first merge of the symbol plus one, or noRank
+	firstTime, lastTime uint32 // when the symbol merges first, or noRank
 	shorter             int32  // the longest token that this one begins with, or None
 	first, last         int16  // the symbols' numbers, or None
 }
@@ -23,9 +23,9 @@ func (t *Tokenizer) setOutlines() {
 	}
 	for id, r := range t.recipes {
 		if r.size > 1 {
-			first, firstRank := t.edge(int32(id), func(r *recipe) int32 { return r.left })
-			last, lastRank := t.edge(int32(id), func(r *recipe) int32 { return r.right })
-			t.outlines[id] = outline{firstRank, lastRank, None, t.outlines[first].first, t.outlines[last].last}
+			first, firstTime := t.edge(int32(id), func(r *recipe) int32 { return r.left })
+			last, lastTime := t.edge(int32(id), func(r *recipe) int32 { return r.right })
+			t.outlines[id] = outline{firstTime, lastTime, None, t.outlines[first].first, t.outlines[last].last}
 		}
 	}
 }
@@ -46,7 +46,7 @@ func (t *Tokenizer) symbolIDs() (ids []int32) {
 // edge is the symbol at one end of a token and the rank of its first merge plus one.
 func (t *Tokenizer) edge(id int32, next func(*recipe) int32) (symbol int32, rank uint32) {
 	for r := &t.recipes[id]; r.size > 1; r = &t.recipes[id] {
-		id, rank = next(r), r.rank
+		id, rank = next(r), r.time
 	}
 	return id, rank
 }

@@ -4,9 +4,13 @@ import "unicode/utf8"
 
 // recipe says how merging makes a token of its symbols: the last of its merges. A
 // symbol is made by no merge.
+//
+// A merge may be better than those that make its parts. It then follows at once when
+// the last of them is there, so it happens when that one does: time is the rank of the
+// worst merge that was needed.
 type recipe struct {
 	left, right int32
-	rank        uint32 // of the merge plus one; 0 for a symbol
+	time        uint32 // the worst rank plus one; 0 for a symbol
 	size        int32  // symbols; 0 for a token that merging never makes
 }
 
@@ -15,58 +19,91 @@ func (t *Tokenizer) symbol(id int32) { t.recipes[id] = recipe{size: 1} }
 
 // learn takes a merge into the recipes, the best of all merges first and of equals the
 // one that makes the shorter token. A token has at most one recipe, for its symbols
-// merge in one way only.
-func (t *Tokenizer) learn(m merge) {
+// merge in one way only. A merge that is better than one of its parts, or whose parts
+// have no recipe yet, is left for learnLate.
+func (t *Tokenizer) learn(m merge) (ok bool) {
 	left, right := &t.recipes[m.left], &t.recipes[m.right]
-	if left.size == 0 || right.size == 0 {
-		return
+	if left.size == 0 || right.size == 0 || max(left.time, right.time) > m.rank+1 {
+		return false
 	}
-	if ok, _ := t.meet(m.left, m.right, true); ok {
-		t.recipes[m.made] = recipe{left: m.left, right: m.right, rank: m.rank + 1, size: left.size + right.size}
+	t.admit(m)
+	return true
+}
+
+// learnLate takes the merges that were left, once all are known.
+func (t *Tokenizer) learnLate(late []merge) {
+	waiting := map[int32][]merge{} // by the part that has no recipe
+	for len(late) > 0 {
+		m := late[len(late)-1]
+		late = late[:len(late)-1]
+		switch {
+		case t.recipes[m.made].size > 0:
+		case t.recipes[m.left].size == 0:
+			waiting[m.left] = append(waiting[m.left], m)
+		case t.recipes[m.right].size == 0:
+			waiting[m.right] = append(waiting[m.right], m)
+		case t.admit(m):
+			late = append(late, waiting[m.made]...)
+			delete(waiting, m.made)
+		}
 	}
 }
 
-// ordered says whether all that merging can make has a recipe. It has not where a
-// token could only be made by a better merge than one of its parts.
-func (t *Tokenizer) ordered() bool {
-	for _, s := range t.merges.slots {
-		if s.key == noPair {
-			continue
-		}
-		left, right, made := t.recipes[int32(s.key>>32)], t.recipes[int32(uint32(s.key))], t.recipes[int32(uint32(s.found))]
-		if left.size > 0 && right.size > 0 && made.size == 0 && uint32(s.found>>32)+1 < max(left.rank, right.rank) {
-			return false
-		}
+// admit gives a token its recipe if the merge is what its symbols come to.
+func (t *Tokenizer) admit(m merge) (ok bool) {
+	left, right := &t.recipes[m.left], &t.recipes[m.right]
+	if ok, _ = t.meet(m.left, m.right, true); ok {
+		t.recipes[m.made] = recipe{left: m.left, right: m.right, time: max(m.rank+1, left.time, right.time), size: left.size + right.size}
 	}
-	return true
+	return ok
 }
 
 // meet says whether two tokens, whose symbols stand beside each other, are both made:
 // no merge reaches over their border before. It also says how many pairs were looked up.
 //
-// Merging takes the best pair of all, the leftmost of equals, and a token's merges
-// never get better from one to the next. So the two tokens grow towards their border
-// in the order of ranks, the left one first where they are equal. It is followed from
-// the end: whichever of the two was made last is taken apart, and the two that lie at
-// the border then must not have merged before that. The symbols at the border come
-// last, and are left out where they were looked at before.
+// Merging takes the best pair of all, the leftmost of equals. So the two tokens grow
+// towards their border in the order of times, the left one first where they are equal.
+// It is followed from the end: whichever of the two was made last is taken apart, and
+// the two that lie at the border then must not have merged before that. The symbols at
+// the border come last, and are left out where they were looked at before.
 func (t *Tokenizer) meet(left, right int32, symbolsToo bool) (ok bool, steps int) {
-	leftEnd, rightEnd := noRank, noRank
-	for l, r := &t.recipes[left], &t.recipes[right]; l.rank|r.rank != 0; steps++ {
-		if r.rank >= l.rank {
-			right, rightEnd = r.left, r.rank
+	whole := recipe{time: noRank}
+	leftEnd, rightEnd := &whole, &whole // what becomes of the two at the border
+	for l, r := &t.recipes[left], &t.recipes[right]; l.time|r.time != 0; steps++ {
+		if r.time >= l.time {
+			right, rightEnd = r.left, r
 			r = &t.recipes[right]
 		} else {
-			left, leftEnd = l.right, l.rank
+			left, leftEnd = l.right, l
 			l = &t.recipes[left]
 		}
-		if symbolsToo || l.rank|r.rank != 0 {
-			if rank := t.rank(left, right); rank < leftEnd && rank <= rightEnd {
+		if symbolsToo || l.time|r.time != 0 {
+			rank := t.rank(left, right)
+			if time := max(rank, l.time, r.time); rank != noRank && t.beforeLeft(time, rank, l, r, leftEnd) && t.beforeRight(time, rank, r, rightEnd) {
 				return false, steps + 1
 			}
 		}
 	}
 	return true, steps
+}
+
+// beforeLeft says whether the merge over the border comes before the one that takes
+// the left token into another. When both come with the left token itself, the better
+// one is first; else what lies further left.
+func (t *Tokenizer) beforeLeft(time, rank uint32, l, r, end *recipe) bool {
+	if time != end.time || l.time < time || r.time == time {
+		return time < end.time
+	}
+	return rank < t.rank(end.left, end.right)
+}
+
+// beforeRight is the same for the right token, where the merge over the border is the
+// one that lies further left.
+func (t *Tokenizer) beforeRight(time, rank uint32, r, end *recipe) bool {
+	if time != end.time || r.time < time || t.recipes[end.right].time == time {
+		return time <= end.time
+	}
+	return rank <= t.rank(end.left, end.right)
 }
 
 // rank is the rank plus one of the merge of two tokens, or noRank.
@@ -83,7 +120,7 @@ func (t *Tokenizer) rank(left, right int32) uint32 {
 func (t *Tokenizer) apart(left, right int32, longest bool) (ok bool, steps int) {
 	l, r := &t.outlines[left], &t.outlines[right]
 	symbols, known := t.couples.of(l.last, r.first)
-	if symbols.rank < l.lastRank && symbols.rank <= r.firstRank || !longest && t.rank(left, right) != noRank {
+	if symbols.rank < l.lastTime && symbols.rank <= r.firstTime || !longest && t.rank(left, right) != noRank {
 		return false, 1
 	}
 	ok, steps = t.meet(left, right, !known)
@@ -136,7 +173,7 @@ func (t *Tokenizer) setTrie() {
 			tokens++
 		}
 	}
-	if t.stepwise = nodes > maxNodes*tokens || !t.ordered(); t.stepwise {
+	if t.stepwise = nodes > maxNodes*tokens; t.stepwise {
 		t.recipes = nil
 		return
 	}
