@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/nanofleet/nanofleet/engine/tokenizer"
 	"github.com/nanofleet/nanofleet/engine/weights"
@@ -34,6 +35,9 @@ func describeDirectory(dir string, file *weights.File) (*Meta, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, bare := file.Info(withoutHead(jsonNames.embed) + ".weight"); bare {
+		d.headless()
+	}
 	m, err := d.bind(filepath.Base(dir), file)
 	if err != nil {
 		return nil, err
@@ -44,6 +48,16 @@ func describeDirectory(dir string, file *weights.File) (*Meta, error) {
 	}
 	return m, m.readDirectoryText(dir, c)
 }
+
+// headless takes the names of a file that was saved without what stands on the layers,
+// as models for embeddings often are: they lack the prefix of the whole model.
+func (d *design) headless() {
+	for i := range d.parts {
+		d.parts[i].source = withoutHead(d.parts[i].source)
+	}
+}
+
+func withoutHead(name string) string { return strings.TrimPrefix(name, "model.") }
 
 // architecture is the one entry of config.json's architectures.
 func (c *jsonConfig) architecture() (string, error) {

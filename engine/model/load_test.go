@@ -1,6 +1,8 @@
 package model_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"math"
@@ -281,5 +283,35 @@ func TestRopeFrequencies(t *testing.T) {
 	table := m.Plan.RopeTables[0].InvFreq
 	if len(table) != 16 || table[0] != 1 || math.Abs(float64(table[8])-0.01) > 1e-9 {
 		t.Errorf("frequencies %v", table)
+	}
+}
+
+// TestHeadlessNames reads a file that was saved without the prefix of the whole model.
+func TestHeadlessNames(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(tiny.Dir())); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "model.safetensors")
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := binary.LittleEndian.Uint64(file)
+	header := bytes.ReplaceAll(file[8:8+size], []byte(`"model.`), []byte(`"`))
+	header = append(header, bytes.Repeat([]byte(" "), int(size)-len(header))...)
+	if err := os.WriteFile(path, slices.Concat(file[:8], header, file[8+size:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := model.LoadMeta(tiny.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := model.LoadMeta(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Weights) != len(want.Weights) || got.Params != want.Params || got.Weights[0].Source != "embed_tokens.weight" {
+		t.Errorf("%d weights of %d parameters from %q, want %d of %d", len(got.Weights), got.Params, got.Weights[0].Source, len(want.Weights), want.Params)
 	}
 }
