@@ -76,7 +76,11 @@ func verifyIndex(path string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(db.View(checkIndex), db.Close())
+		err = db.View(checkIndex)
+		if err == nil || errors.Is(err, ErrFormat) {
+			return errors.Join(err, db.Close())
+		}
+		return err // left open: where bbolt gives up, a goroutine of its own may still read the pages
 	})
 }
 
