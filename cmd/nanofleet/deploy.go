@@ -15,6 +15,9 @@ import (
 	"github.com/nanofleet/nanofleet/internal/words"
 )
 
+// stepLimitMax is the most seconds that the API takes for a step.
+const stepLimitMax = 86400 * time.Second
+
 func deployCommand(o *options) *cobra.Command {
 	var spec api.DeploymentSpec
 	var as string
@@ -31,6 +34,9 @@ for. Deploying it again replaces all of its options: what no flag names takes it
 
 		ValidArgsFunction: completeFirst(o, modelNames),
 		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("step-limit") && (stepLimit <= 0 || stepLimit > stepLimitMax) {
+				return usagef("--step-limit: %v, must be above 0 and at most %v; see `nanofleet deploy --help`", stepLimit, stepLimitMax)
+			}
 			client, err := o.client()
 			if err != nil {
 				return err

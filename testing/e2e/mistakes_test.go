@@ -89,6 +89,7 @@ func TestMistakes(t *testing.T) {
 		{name: "plan for no such card", args: []string{"model", "plan", "tiny", "--gpu", "h1000"}, code: 2, says: []string{"h1000", "h100-pcie", "--memory"}},
 		{name: "a source out of reach", args: []string{"model", "add", "http://127.0.0.1:1/x.gguf"}, code: 1, says: []string{"127.0.0.1:1", "check the address"}},
 		{name: "replicas below none", args: []string{"deploy", "tiny", "--replicas", "-1"}, code: 4, says: []string{"--replicas", "-1", "0", "nanofleet deploy --help"}},
+		{name: "a step's limit below none", args: []string{"deploy", "tiny", "--step-limit", "-1s"}, code: 2, says: []string{"--step-limit", "-1s", "24h0m0s", "nanofleet deploy --help"}},
 		{name: "no such backend", args: []string{"deploy", "tiny", "--backend", "abacus"}, code: 4, says: []string{"--backend", "abacus", "cpu", "nanofleet deploy --help"}},
 		{name: "longer than the model", args: []string{"deploy", "tiny", "--context", "96k"}, code: 4, says: []string{"--context", "98304", "at most 1024", "nanofleet deploy --help"}},
 		{name: "too small a pool", args: []string{"deploy", "tiny", "--kv-bytes", "1k"}, code: 4, says: []string{"--kv-bytes", "1024", "at least", "nanofleet deploy --help"}},
